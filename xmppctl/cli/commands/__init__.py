@@ -1,0 +1,1 @@
+"""One module a command; xmppctl.cli.registry names them."""

@@ -1,0 +1,1 @@
+"""The process that holds one account's connection for many commands."""

@@ -1,0 +1,1 @@
+"""Renderers and terminal-safe text. Never imports a session."""

@@ -1,0 +1,1 @@
+"""The connection manager: opens an account, gives a session."""

@@ -1,0 +1,1 @@
+"""The raw XML shell."""

@@ -1,0 +1,160 @@
+"""JIDs: parsing, preparation, comparison. Sans-IO.
+
+RFC 7622 (address format), prepared as RFC 6122 says (nodeprep, nameprep, resourceprep), since that is what
+Prosody and ejabberd apply. ASCII, nearly every JID, takes the fast path. slixmpp has a JID class, but importing
+it costs the whole library.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from xmppctl.errors import BadJid
+
+MAX_PART_BYTES: Final = 1023
+
+_LOCAL_FORBIDDEN: Final = re.compile(r"""["&'/:<>@\s\x00-\x1f\x7f]""")
+_DOMAIN_ASCII: Final = re.compile(
+    r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*\Z"
+)
+_RESOURCE_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Jid:
+    """A prepared JID. Make one with `Jid.parse`; `local` and `resource` are empty where there is none."""
+
+    local: str
+    domain: str
+    resource: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Jid:
+        """Parse and prepare `[local@]domain[/resource]` (RFC 7622 section 3). Raises BadJid, which says what is wrong."""
+        rest, slash, resource = text.partition("/")
+        local, at, domain = rest.rpartition("@")
+        if at and not local:
+            raise _bad(text, "nothing stands before the @")
+        if slash and not resource:
+            raise _bad(text, "nothing stands after the /")
+        jid = cls(_local(text, local), _domain(text, domain), _resource(text, resource))
+        for name, part in (("localpart", jid.local), ("domain", jid.domain), ("resource", jid.resource)):
+            if len(part.encode()) > MAX_PART_BYTES:
+                raise _bad(text, f"its {name} is longer than {MAX_PART_BYTES} bytes")
+        return jid
+
+    @property
+    def bare(self) -> str:
+        """Without the resource."""
+        return f"{self.local}@{self.domain}" if self.local else self.domain
+
+    def with_resource(self, resource: str) -> Jid:
+        """The same account with another resource. Raises BadJid if it cannot be one."""
+        return Jid(self.local, self.domain, _resource(resource, resource))
+
+    def __str__(self) -> str:
+        return f"{self.bare}/{self.resource}" if self.resource else self.bare
+
+
+def matches(pattern: str, jid: str) -> bool:
+    """Whether `jid` is `pattern`, or one of its resources where `pattern` is bare. Both as they came; no error."""
+    return pattern == jid or ("/" not in pattern and jid.partition("/")[0] == pattern)
+
+
+def _bad(text: str, why: str) -> BadJid:
+    shown = text if len(text) <= 80 else text[:77] + "..."
+    return BadJid(
+        f"not a JID: {shown!r}: {why}",
+        hint="a JID looks like juliet@capulet.example or juliet@capulet.example/balcony",
+    )
+
+
+def _local(text: str, local: str) -> str:
+    if not local:
+        return ""
+    if not local.isascii():
+        local = _prepare(text, local, "localpart")
+    found = _LOCAL_FORBIDDEN.search(local)
+    if found:
+        raise _bad(text, f"{found.group()!r} cannot stand in a localpart (XEP-0106 escapes it)")
+    return local.lower() if local.isascii() else local
+
+
+def _domain(text: str, domain: str) -> str:
+    domain = domain.removesuffix(".")
+    if not domain:
+        raise _bad(text, "it has no domain")
+    if domain.startswith("[") and domain.endswith("]"):
+        return _ipv6(text, domain)
+    if not domain.isascii():
+        return _international(text, domain)
+    lowered = domain.lower()
+    if not _DOMAIN_ASCII.match(lowered):
+        raise _bad(text, f"{domain!r} is not a domain name")
+    if any(len(label) > 63 for label in lowered.split(".")):
+        raise _bad(text, "a label of its domain is longer than 63 characters")
+    return lowered
+
+
+def _resource(text: str, resource: str) -> str:
+    if not resource.isascii():
+        resource = _prepare(text, resource, "resource")
+    if _RESOURCE_FORBIDDEN.search(resource):
+        raise _bad(text, "a control character cannot stand in a resource")
+    return resource
+
+
+def _ipv6(text: str, domain: str) -> str:
+    from ipaddress import AddressValueError, IPv6Address
+
+    try:
+        return f"[{IPv6Address(domain[1:-1])}]"
+    except AddressValueError as error:
+        raise _bad(text, f"not an IPv6 address: {error}") from None
+
+
+def _international(text: str, domain: str) -> str:
+    from encodings.idna import nameprep
+
+    try:
+        prepared = ".".join(nameprep(label) for label in re.split("[.。．｡]", domain))
+        prepared.encode("idna")
+    except UnicodeError as error:
+        raise _bad(text, f"{domain!r} is not a domain name: {error}") from None
+    return prepared
+
+
+def _prepare(text: str, part: str, what: str) -> str:
+    """Nodeprep or resourceprep (RFC 6122 appendices A and B) with the tables of RFC 3454 that Python carries."""
+    import stringprep
+    import unicodedata
+
+    fold = what == "localpart"
+    mapped = "".join(
+        (stringprep.map_table_b2(char) if fold else char) for char in part if not stringprep.in_table_b1(char)
+    )
+    prepared = unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
+    prohibited = [
+        stringprep.in_table_c12,
+        stringprep.in_table_c21_c22,
+        stringprep.in_table_c3,
+        stringprep.in_table_c4,
+        stringprep.in_table_c5,
+        stringprep.in_table_c6,
+        stringprep.in_table_c7,
+        stringprep.in_table_c8,
+        stringprep.in_table_c9,
+    ]
+    for char in prepared:
+        if any(table(char) for table in prohibited) or (fold and char in "\"&'/:<>@ "):
+            raise _bad(text, f"U+{ord(char):04X} cannot stand in a {what}")
+    if any(stringprep.in_table_d1(char) for char in prepared) and (
+        any(stringprep.in_table_d2(char) for char in prepared)
+        or not (stringprep.in_table_d1(prepared[0]) and stringprep.in_table_d1(prepared[-1]))
+    ):
+        raise _bad(text, f"its {what} mixes writing directions")
+    if part and not prepared:
+        raise _bad(text, f"nothing is left of its {what} after preparation")
+    return prepared
