@@ -1,1 +1,1 @@
-"""Everything that can be thought about without a connection. Sans-IO; imports only the standard library and lxml."""
+"""Everything that can be thought about without a connection. Sans-IO; only the standard library and lxml."""

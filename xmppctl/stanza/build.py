@@ -1,7 +1,7 @@
 """Stanzas as text, for the commands that must start fast. Sans-IO.
 
-Only the stanzas of RFC 6120 and 6121 themselves; the payloads of XEPs come from slixmpp's plugins. Every value is
-escaped here, and a character that XML 1.0 cannot hold is a MalformedInput, never silently dropped.
+Only the stanzas of RFC 6120 and 6121 themselves; the payloads of XEPs come from slixmpp's plugins. Every value
+is escaped here, and a character that XML 1.0 cannot hold is a MalformedInput, never silently dropped.
 """
 
 from __future__ import annotations
@@ -65,7 +65,10 @@ def message(
     thread: str | None = None,
     payload: str = "",
 ) -> str:
-    """A <message/> (RFC 6121 section 5.2). `payload` is XML, put in as it is; `type` None leaves the attribute out."""
+    """A <message/> (RFC 6121 section 5.2).
+
+    `payload` is XML, put in as it is; `type` None leaves the attribute out. Raises MalformedInput.
+    """
     parts = [f"<message{attributes({'to': to, 'type': type, 'id': id or new_id()})}>"]
     for name, text in (("subject", subject), ("body", body), ("thread", thread)):
         if text is not None:

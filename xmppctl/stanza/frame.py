@@ -28,7 +28,7 @@ NS_XML: Final = "http://www.w3.org/XML/1998/namespace"
 CLIENT_CONTEXT: Final[Mapping[str, str]] = {"": NS_CLIENT, "stream": NS_STREAM}
 
 _STANZA_KINDS: Final[Mapping[str, Kind]] = {
-    f"{namespace} {name}": name  # type: ignore[misc]
+    f"{namespace} {name}": name
     for namespace in (NS_CLIENT, NS_SERVER, NS_COMPONENT)
     for name in ("message", "presence", "iq")
 }
@@ -38,13 +38,13 @@ _STREAM: Final = f"{NS_STREAM} stream"
 class Frame:
     """One stanza, nonza or stream part, as it was on the wire.
 
-    `raw` is the bytes; `names` the expanded names (`"namespace name"`, expat's form) of the element and all its
-    descendants in document order, `payloads` those of its children; `attributes` the element's own (prefixed
-    ones as `"namespace name"`); `context` the prefixes that the stream header binds. `time` is in seconds since
-    the epoch. Stream parts that are no element have no names.
+    `raw` is the bytes; `names` the expanded names (`"namespace name"`, expat's form) of the element and all
+    its descendants in document order, `payloads` those of its children; `attributes` the element's own
+    (prefixed ones as `"namespace name"`); `context` the prefixes that the stream header binds. `time` is in
+    seconds since the epoch. Stream parts that are no element have no names.
     """
 
-    __slots__ = ("attributes", "context", "direction", "names", "payloads", "raw", "time", "_tree")
+    __slots__ = ("_tree", "attributes", "context", "direction", "names", "payloads", "raw", "time")
 
     def __init__(
         self,
@@ -126,7 +126,7 @@ class Frame:
         return None if body is None else "".join(body.itertext())
 
     def element(self) -> Element:
-        """The frame as a parsed element. Raises ValueError for stream parts and for bytes that do not parse."""
+        """The frame as a parsed element. Raises ValueError for stream parts and bytes that do not parse."""
         if self._tree is None:
             from xmppctl.stanza.tree import parse
 

@@ -1,8 +1,8 @@
 """JIDs: parsing, preparation, comparison. Sans-IO.
 
 RFC 7622 (address format), prepared as RFC 6122 says (nodeprep, nameprep, resourceprep), since that is what
-Prosody and ejabberd apply. ASCII, nearly every JID, takes the fast path. slixmpp has a JID class, but importing
-it costs the whole library.
+Prosody and ejabberd apply. ASCII, nearly every JID, takes the fast path. slixmpp has a JID class, but
+importing it costs the whole library.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ class Jid:
 
     @classmethod
     def parse(cls, text: str) -> Jid:
-        """Parse and prepare `[local@]domain[/resource]` (RFC 7622 section 3). Raises BadJid, which says what is wrong."""
+        """Parse and prepare `[local@]domain[/resource]` (RFC 7622 section 3).
+
+        Raises BadJid, which says what is wrong.
+        """
         rest, slash, resource = text.partition("/")
         local, at, domain = rest.rpartition("@")
         if at and not local:
@@ -59,7 +62,7 @@ class Jid:
 
 
 def matches(pattern: str, jid: str) -> bool:
-    """Whether `jid` is `pattern`, or one of its resources where `pattern` is bare. Both as they came; no error."""
+    """Whether `jid` is `pattern`, or one of its resources where `pattern` is bare. Compared as they came."""
     return pattern == jid or ("/" not in pattern and jid.partition("/")[0] == pattern)
 
 
@@ -127,7 +130,7 @@ def _international(text: str, domain: str) -> str:
 
 
 def _prepare(text: str, part: str, what: str) -> str:
-    """Nodeprep or resourceprep (RFC 6122 appendices A and B) with the tables of RFC 3454 that Python carries."""
+    """Nodeprep or resourceprep (RFC 6122 appendices A and B), from the tables of RFC 3454 in Python."""
     import stringprep
     import unicodedata
 

@@ -1,9 +1,10 @@
 """Bytes of an XML stream in, whole frames out: hardened and capped. Sans-IO.
 
-RFC 6120 section 4 (streams) and section 11 (XML usage). One expat parser follows the whole stream and tells where
-each child of the stream element begins and ends; the bytes between are the frame. What RFC 6120 section 11.1
-forbids (DTDs, entities, processing instructions, comments) and what would exhaust memory is a `StreamViolation`
-as soon as it is seen. expat and not lxml: it knows byte offsets, and costs a millisecond to import.
+RFC 6120 section 4 (streams) and section 11 (XML usage). One expat parser follows the whole stream and tells
+where each child of the stream element begins and ends; the bytes between are the frame. What RFC 6120 section
+11.1 forbids (DTDs, entities, processing instructions, comments) and what would exhaust memory is a
+`StreamViolation` as soon as it is seen. expat and not lxml: it knows byte offsets, and costs a millisecond to
+import.
 """
 
 from __future__ import annotations
@@ -20,27 +21,41 @@ from xmppctl.stanza.frame import CLIENT_CONTEXT, Direction, Frame
 MAX_STANZA_BYTES: Final = 16 * 1024 * 1024
 MAX_DEPTH: Final = 200
 MAX_ATTRIBUTES: Final = 500
-#: One tag or reference. Until it is whole, expat reads it anew at every feed: a cap bounds that work.
+#: One tag or reference.
 MAX_TOKEN_BYTES: Final = 256 * 1024
 
+#: expat reads an unfinished tag anew at every feed: quadratic work for whoever drips bytes. One longer than this
+#: is kept from it until its end has come.
+_HOLD_BYTES: Final = 1024
+#: No more goes to expat at once, so a token that was never held is smaller than MAX_TOKEN_BYTES.
+_SLICE_BYTES: Final = 64 * 1024
+
+_AFTER_END: Final = "data after the end of the stream"
 _XML_SPACE: Final = b" \t\r\n"
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
+_QUOTE_OR_END: Final = re.compile(rb"[\"'<>]")
 _TAG: Final = re.compile(rb"<[^\"'>]*(?:\"[^\"]*\"[^\"'>]*|'[^']*'[^\"'>]*)*>")
 
 
 class StreamViolation(Exception):
-    """The bytes are not what an XMPP stream may hold. `condition` is the stream error that answers it (RFC 6120 section 4.9.3)."""
+    """The bytes are not what an XMPP stream may hold.
 
-    def __init__(self, condition: str, message: str) -> None:
+    `condition` is the stream error that answers it (RFC 6120 section 4.9.3), `offset` the byte of the stream
+    where it is seen.
+    """
+
+    def __init__(self, condition: str, message: str, offset: int = -1) -> None:
         super().__init__(message)
         self.condition = condition
         self.message = message
+        self.offset = offset
 
 
 class Splitter:
     """Follows one direction of one stream.
 
-    `feed()` returns the frames that the bytes complete. After a stream restart (STARTTLS, SASL) call `reset()`.
+    `feed()` returns the frames that the bytes complete. After a stream restart (STARTTLS, SASL) call
+    `reset()`. After a violation it takes no more: each `feed()` raises the same again.
     `max_bytes` caps a stanza, `max_depth` its nesting, `max_attributes` those of one element.
     """
 
@@ -67,6 +82,11 @@ class Splitter:
         self._buffer = bytearray()
         self._base = 0  # stream offset of _buffer[0]
         self._start = 0  # stream offset where the frame being read begins
+        self._given = 0  # stream offset up to which expat has the bytes
+        self._token = -1  # stream offset of the tag or reference that is kept from expat, -1 if none is
+        self._scanned = 0  # stream offset up to which its end was looked for
+        self._quote = b""  # the quote that is open there
+        self._violated: StreamViolation | None = None
         self._frames: list[Frame] = []
         self._names: list[str] = []
         self._payloads: list[str] = []
@@ -74,9 +94,8 @@ class Splitter:
         self._time = 0.0
         self._root = ""
         parser = expat.ParserCreate("UTF-8", " ")
-        if hasattr(
-            parser, "SetReparseDeferralEnabled"
-        ):  # expat >= 2.6 would hold back a stanza split over reads
+        if hasattr(parser, "SetReparseDeferralEnabled"):
+            # expat >= 2.6 would hold back a stanza that is split over reads until more bytes come.
             parser.SetReparseDeferralEnabled(False)
         parser.StartElementHandler = self._open_root
         parser.EndElementHandler = self._close
@@ -93,16 +112,19 @@ class Splitter:
         Raises StreamViolation; frames that were whole before the violation are then in `take_frames()`.
         """
         self._time = now() if time is None else time
-        if self.closed:
-            if data.strip(_XML_SPACE):
-                raise StreamViolation("not-well-formed", "data after the end of the stream")
-            return []
-        self._buffer += data
+        if self._violated is not None:
+            raise self._violated
         try:
-            self._parser.Parse(data, False)
+            for begin in range(0, len(data), _SLICE_BYTES):
+                self._take(data[begin : begin + _SLICE_BYTES])
+        except StreamViolation as violation:
+            self._violated = violation
+            if violation.offset < 0:
+                violation.offset = max(self._parser.CurrentByteIndex, 0)
+            raise
         except expat.ExpatError as error:
-            raise self._violation(error) from None
-        self._settle()
+            self._violated = self._violation(error)
+            raise self._violated from None
         return self.take_frames()
 
     def take_frames(self) -> list[Frame]:
@@ -115,7 +137,62 @@ class Splitter:
         torn = bytes(self._buffer[self._start - self._base :])
         return self._frame(torn) if torn else None
 
-    # -- handlers -------------------------------------------------------------------------------------------------
+    # -- input ----------------------------------------------------------------------------------------------
+
+    def _take(self, data: bytes) -> None:
+        self._buffer += data
+        if self.closed:
+            self._gap(self._base + len(self._buffer))
+        elif self._token < 0:
+            self._given += len(data)
+            self._parser.Parse(data, False)
+        elif self._token_is_whole():
+            held = bytes(self._buffer[self._given - self._base :])
+            self._token = -1
+            self._given += len(held)
+            self._parser.Parse(held, False)
+        self._settle()
+
+    def _hold(self, token: int) -> None:
+        """Keep the unfinished tag or reference at stream offset `token` from expat until it is whole."""
+        head = self._buffer[token - self._base : token - self._base + 2]
+        if head in (b"<!", b"<?"):
+            raise StreamViolation(
+                "restricted-xml", "a comment or processing instruction is not allowed in a stream"
+            )
+        if head[:1] in (b"<", b"&"):
+            self._token, self._scanned, self._quote = token, token + 1, b""
+
+    def _token_is_whole(self) -> bool:
+        end = self._token_end()
+        size = (self._base + len(self._buffer) if end < 0 else end + 1) - self._token
+        if size > MAX_TOKEN_BYTES:
+            raise StreamViolation(
+                "policy-violation", f"a tag is larger than {MAX_TOKEN_BYTES} bytes", self._token
+            )
+        return end >= 0
+
+    def _token_end(self) -> int:
+        """Stream offset of the held token's last byte, -1 while it has not come. Looks at each byte once."""
+        buffer, base = self._buffer, self._base
+        at, self._scanned = self._scanned - base, base + len(buffer)
+        if buffer[self._token - base] == 0x26:  # "&"
+            end = buffer.find(b";", at)
+            return base + end if end >= 0 else -1
+        while True:
+            if self._quote:
+                at = buffer.find(self._quote, at) + 1
+                if not at:
+                    return -1
+                self._quote = b""
+            found = _QUOTE_OR_END.search(buffer, at)
+            if not found:
+                return -1
+            if found.group() in b"<>":  # "<" can stand nowhere in a tag: expat says so
+                return base + found.start()
+            self._quote, at = found.group(), found.end()
+
+    # -- handlers -------------------------------------------------------------------------------------------
 
     def _declare(self, prefix: str | None, uri: str | None) -> None:
         self._declared[prefix or ""] = uri or ""
@@ -160,10 +237,12 @@ class Splitter:
         index = self._parser.CurrentByteIndex
         buffer, base = self._buffer, self._base
         if depth == 0:
-            self._gap(index)
-            end = self._tag_end(index)
             self.closed = True
-            self._emit(end, [name], [], {})
+            if index <= self._start:
+                # expat >= 2.5 puts the end of an empty-element tag behind it: it was the whole stream.
+                return
+            self._gap(index)
+            self._emit(self._tag_end(index), [name], [], {})
             return
         if len(self._names) == 1:
             # No child: it may be an empty-element tag, for which expat's index is already behind it.
@@ -188,7 +267,7 @@ class Splitter:
                 "policy-violation", f"an element has more than {self.max_attributes} attributes"
             )
 
-    # -- frames ---------------------------------------------------------------------------------------------------
+    # -- frames ---------------------------------------------------------------------------------------------
 
     def _frame(
         self,
@@ -220,20 +299,22 @@ class Splitter:
             return
         text = bytes(self._buffer[self._start - self._base : until - self._base])
         if text.strip(_XML_SPACE):
-            raise StreamViolation("bad-format", "text between stanzas")
+            self._refuse_text(self._start + len(text) - len(text.lstrip(_XML_SPACE)))
         self._start = until
         self._frames.append(self._frame(text))
 
     def _settle(self) -> None:
-        """After a read: pass on white space (keep-alives are seen when they come), check caps, drop what is done."""
+        """After a read: pass on white space (keep-alives are seen when they come), check caps, tidy up."""
         here = self._start - self._base
-        if self._depth == 1 and not self.closed and here < len(self._buffer) and self._buffer[here] != 0x3C:
+        if (self._depth == 1 or self.closed) and here < len(self._buffer) and self._buffer[here] != 0x3C:
             self._gap(self._base + self._space_end(here))
         end = self._base + len(self._buffer)
         if end - self._start > self.max_bytes:
             self._too_big()
-        if end - self._parser.CurrentByteIndex > MAX_TOKEN_BYTES and not self.closed:
-            raise StreamViolation("policy-violation", f"a tag is larger than {MAX_TOKEN_BYTES} bytes")
+        if self._token < 0 and not self.closed:
+            pending = self._parser.CurrentByteIndex
+            if end - pending > _HOLD_BYTES:
+                self._hold(pending)
         done = self._start - self._base
         if done:
             del self._buffer[:done]
@@ -243,17 +324,25 @@ class Splitter:
         match = _SPACE.match(self._buffer, here)
         end = match.end() if match else here
         if end < len(self._buffer) and self._buffer[end] != 0x3C:
-            raise StreamViolation("bad-format", "text between stanzas")
+            self._refuse_text(self._base + end)
         return end
 
+    def _refuse_text(self, offset: int) -> NoReturn:
+        if self.closed:
+            raise StreamViolation("not-well-formed", _AFTER_END, offset)
+        raise StreamViolation("bad-format", "text between stanzas", offset)
+
     def _too_big(self) -> NoReturn:
-        raise StreamViolation("policy-violation", f"a stanza is larger than {self.max_bytes} bytes")
+        raise StreamViolation(
+            "policy-violation", f"a stanza is larger than {self.max_bytes} bytes", self._start
+        )
 
     def _violation(self, error: expat.ExpatError) -> StreamViolation:
-        reason = expat.ErrorString(error.code) or "not well-formed"
+        reason = _AFTER_END if self.closed else expat.ErrorString(error.code) or "not well-formed"
         condition = {
             expat.errors.codes[expat.errors.XML_ERROR_UNBOUND_PREFIX]: "bad-namespace-prefix",
             expat.errors.codes[expat.errors.XML_ERROR_UNKNOWN_ENCODING]: "unsupported-encoding",
             expat.errors.codes[expat.errors.XML_ERROR_INCORRECT_ENCODING]: "unsupported-encoding",
+            expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]: "restricted-xml",
         }.get(error.code, "not-well-formed")
-        return StreamViolation(condition, reason)
+        return StreamViolation(condition, reason, max(self._parser.ErrorByteIndex, 0))

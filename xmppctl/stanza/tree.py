@@ -1,7 +1,7 @@
 """Frames as element trees, and what an error says. Sans-IO.
 
-xml.etree and not lxml: `send`, `ping` and `raw` read errors and must start fast, and lxml costs them four times
-as much. The bytes that come here have passed the splitter, which has no entities, no DTD and a depth cap.
+xml.etree and not lxml: `send`, `ping` and `raw` read errors and must start fast, and lxml costs them four
+times as much. The bytes that come here have passed the splitter, which has no entities, no DTD and a depth cap.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from xmppctl.stanza.frame import CLIENT_CONTEXT, NS_STANZAS
 
 
 def parse(raw: bytes | str, context: Mapping[str, str] = CLIENT_CONTEXT) -> ET.Element:
-    """The one element in `raw`, where the prefixes of `context` are bound. Raises ValueError if there is not one."""
+    """The one element in `raw`, where the prefixes of `context` are bound.
+
+    Raises ValueError if there is not one.
+    """
     declarations = "".join(
         f" xmlns{':' + prefix if prefix else ''}={quoteattr(uri)}" for prefix, uri in context.items()
     )
@@ -35,7 +38,10 @@ def local_name(element: ET.Element) -> str:
 
 
 def stanza_condition(stanza: ET.Element) -> StanzaCondition:
-    """What the <error/> in an error stanza says; `undefined-condition` where it says nothing (RFC 6120 section 8.3.2)."""
+    """What the <error/> in an error stanza says (RFC 6120 section 8.3.2).
+
+    `undefined-condition` where it says nothing.
+    """
     for error in stanza:
         if local_name(error) == "error":
             break
