@@ -1,7 +1,7 @@
 """Stanzas as text, for the commands that must start fast. Sans-IO.
 
-Only the stanzas of RFC 6120 and 6121 themselves; the payloads of XEPs come from slixmpp's plugins. Every value
-is escaped here, and a character that XML 1.0 cannot hold is a MalformedInput, never silently dropped.
+Only the stanzas of RFC 6120 and 6121 themselves; the payloads of XEPs come from slixmpp's plugins. Every
+value is escaped here, and a character that XML 1.0 cannot hold is a MalformedInput, never silently dropped.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ MAX_ATTRIBUTES: Final = 500
 #: One tag or reference.
 MAX_TOKEN_BYTES: Final = 256 * 1024
 
-#: expat reads an unfinished tag anew at every feed: quadratic work for whoever drips bytes. One longer than this
-#: is kept from it until its end has come.
+#: expat reads an unfinished tag anew at every feed: quadratic work when bytes drip. One that is longer than
+#: this is kept from it until its end has come.
 _HOLD_BYTES: Final = 1024
 #: No more goes to expat at once, so a token that was never held is smaller than MAX_TOKEN_BYTES.
 _SLICE_BYTES: Final = 64 * 1024
@@ -107,8 +107,9 @@ class Splitter:
         self._parser = parser
 
     def feed(self, data: bytes, time: float | None = None) -> list[Frame]:
-        """Take bytes of the wire that came at `time` (seconds since the epoch, default now); return whole frames.
+        """Take bytes of the wire, return the frames that are now whole.
 
+        `time` is when they came, in seconds since the epoch, default now.
         Raises StreamViolation; frames that were whole before the violation are then in `take_frames()`.
         """
         self._time = now() if time is None else time
@@ -155,7 +156,7 @@ class Splitter:
 
     def _hold(self, token: int) -> None:
         """Keep the unfinished tag or reference at stream offset `token` from expat until it is whole."""
-        head = self._buffer[token - self._base : token - self._base + 2]
+        head = bytes(self._buffer[token - self._base : token - self._base + 2])
         if head in (b"<!", b"<?"):
             raise StreamViolation(
                 "restricted-xml", "a comment or processing instruction is not allowed in a stream"

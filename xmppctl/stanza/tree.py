@@ -1,7 +1,8 @@
 """Frames as element trees, and what an error says. Sans-IO.
 
 xml.etree and not lxml: `send`, `ping` and `raw` read errors and must start fast, and lxml costs them four
-times as much. The bytes that come here have passed the splitter, which has no entities, no DTD and a depth cap.
+times as much. The bytes that come here have passed the splitter, which has no entities, no DTD and a depth
+cap.
 """
 
 from __future__ import annotations
@@ -42,10 +43,9 @@ def stanza_condition(stanza: ET.Element) -> StanzaCondition:
 
     `undefined-condition` where it says nothing.
     """
-    for error in stanza:
-        if local_name(error) == "error":
-            break
-    else:
+    namespace = str(stanza.tag).rpartition("}")[0]
+    error = stanza.find(f"{namespace}}}error" if namespace else "error")
+    if error is None:
         return StanzaCondition("undefined-condition", text="the error stanza has no <error/>")
     condition, text, application = "undefined-condition", "", ""
     for child in error:
