@@ -1,0 +1,353 @@
+"""The session: one interface for every kind of open account.
+
+A session has a JID, `send`, `request`, `stanzas`, `wait`, `barrier`, `close` and, where it runs on an event loop, a
+slixmpp client for plugins. What a kind adds is how bytes leave (`_write`) and how it waits (`_pump`); everything that
+interprets stanzas is here, once. Its coroutines suspend only in `_pump`, so that a session that blocks there runs
+them without an event loop (see `drive`). RFC 6120 section 8, RFC 6121, XEP-0198, XEP-0199.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Final
+
+from xmppctl.errors import BadJid, ConnectionLost, StanzaRefused, XmppctlError
+from xmppctl.session.deadline import Deadline
+from xmppctl.stanza import build
+from xmppctl.stanza.frame import NS_STANZAS, NS_STREAM, Frame
+from xmppctl.stanza.jid import Jid
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from xmppctl.session.bridge import Bridge
+
+NS_SM: Final = "urn:xmpp:sm:3"
+NS_PING: Final = "urn:xmpp:ping"
+NS_ROSTER: Final = "jabber:iq:roster"
+
+Select = Callable[[Frame], bool]
+
+#: How long the server may take to close its stream after we have closed ours.
+CLOSE_SECONDS: Final = 2.0
+
+
+class Subscription(AsyncIterator[Frame]):
+    """The stanzas that come in and match, from the moment it was made. An async iterator; `close()` ends it."""
+
+    def __init__(self, session: Session, select: Select | None) -> None:
+        self._session = session
+        self._select = select
+        self.queue: deque[Frame] = deque()
+        self.open = True
+
+    def offer(self, frame: Frame) -> None:
+        """Take a frame if it is wanted."""
+        if self._select is None or self._select(frame):
+            self.queue.append(frame)
+
+    async def next(self, timeout: float | None = None) -> Frame:
+        """The next one. Raises DeadlineExceeded after `timeout` seconds, ConnectionLost and StreamError."""
+        await self._session.wait(lambda: bool(self.queue), timeout, doing="waiting for a stanza")
+        return self.queue.popleft()
+
+    async def __anext__(self) -> Frame:
+        if not self.open:
+            raise StopAsyncIteration
+        return await self.next()
+
+    def close(self) -> None:
+        """Stop. What was queued is dropped."""
+        if self.open:
+            self.open = False
+            self._session.subscriptions.remove(self)
+
+
+class _Pending:
+    """An iq that waits for its reply."""
+
+    __slots__ = ("reply", "senders")
+
+    def __init__(self, senders: frozenset[str | None]) -> None:
+        self.senders = senders
+        self.reply: Frame | None = None
+
+
+class Session:
+    """An open session. Kinds: direct (blocking or on an event loop) and memory."""
+
+    def __init__(
+        self, jid: Jid, features: frozenset[str] = frozenset(), deadline: Deadline | None = None
+    ) -> None:
+        self.jid = jid
+        self.features = features
+        self.deadline = deadline or Deadline(None)
+        self.subscriptions: list[Subscription] = []
+        self.closed = False
+        #: Hears of every stanza but requests: slixmpp, where its plugins run on the session.
+        self.listener: Callable[[Frame], None] | None = None
+        self._failure: XmppctlError | None = None
+        self._peer_closed = False
+        self._pending: dict[str, _Pending] = {}
+        self._sm = "off"  # off, asked, on
+        self._sm_sent = 0
+        self._sm_acked = 0
+        self._sm_received = 0
+
+    # -- what a kind of session provides --
+
+    def _write(self, data: bytes) -> None:
+        """Queue bytes for the server, in order."""
+        raise NotImplementedError
+
+    async def _pump(self, deadline: Deadline, doing: str) -> None:
+        """Wait until something has come in, been sent or changed, and hand it to `_received`. Raises DeadlineExceeded."""
+        raise NotImplementedError
+
+    async def _flush(self, deadline: Deadline) -> None:
+        """Wait until what was written is on its way."""
+        raise NotImplementedError
+
+    def _hang_up(self) -> None:
+        """Close the transport."""
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        """Have `wait` ask its predicate again, though no stanza has come."""
+
+    async def client(self) -> Bridge:
+        """A slixmpp client on this session, for its plugins. Only on sessions that run on an event loop."""
+        raise RuntimeError("this session was opened without plugins=True")
+
+    # -- sending --
+
+    async def send(self, stanza: str | bytes) -> None:
+        """Send one stanza, written as XML. It is on its way when this returns; `barrier` says when it has arrived."""
+        self.write(stanza)
+        await self._flush(self.deadline)
+
+    def write(self, stanza: str | bytes) -> None:
+        """Queue one stanza without waiting; order is kept."""
+        if self._failure is not None:
+            raise self._failure
+        self._write(stanza.encode() if isinstance(stanza, str) else stanza)
+        if self._sm != "off":
+            self._sm_sent += 1
+
+    async def request(self, iq: str, timeout: float | None = None) -> Frame:
+        """Send an iq of type get or set and return its result (RFC 6120 section 8.2.3).
+
+        A reply counts only with the same id, from whom was asked, as an iq result or error. Raises StanzaRefused for
+        an error, DeadlineExceeded after `timeout` seconds or the session's deadline.
+        """
+        reply = await self.ask(iq, timeout)
+        refuse_errors(reply)
+        return reply
+
+    async def ask(self, iq: str, timeout: float | None = None) -> Frame:
+        """As `request`, but an error reply is returned, too."""
+        from xmppctl.stanza.tree import parse
+
+        element = parse(iq)
+        id_, to = element.get("id") or "", element.get("to")
+        key = self.expect_reply(id_, to)
+        try:
+            await self.send(iq)
+            whom = to or self.jid.domain
+            await self.wait(
+                lambda: self.reply_to(key) is not None, timeout, doing=f"waiting for a reply from {whom}"
+            )
+            reply = self.reply_to(key)
+            assert reply is not None
+            return reply
+        finally:
+            self.forget_reply(key)
+
+    def expect_reply(self, id_: str, to: str | None) -> str:
+        """Watch for the reply to an iq that is about to be sent; return the key for `reply_to`."""
+        if id_ in self._pending:
+            raise ValueError(f"an iq with the id {id_!r} is already waiting for its reply")
+        self._pending[id_] = _Pending(self.repliers(to))
+        return id_
+
+    def reply_to(self, key: str) -> Frame | None:
+        """The reply, if it has come."""
+        pending = self._pending.get(key)
+        return pending.reply if pending else None
+
+    def forget_reply(self, key: str) -> None:
+        """Stop watching for a reply."""
+        self._pending.pop(key, None)
+
+    def repliers(self, to: str | None) -> frozenset[str | None]:
+        """Who may answer (RFC 6120 section 8.1.2.1): whom was asked; the server may answer for the own account without a name."""
+        own: set[str | None] = {None, self.jid.bare, str(self.jid)}
+        if to is None:
+            return frozenset(own | {self.jid.domain})
+        asked = prepared(to)
+        if asked in (self.jid.bare, self.jid.domain):
+            return frozenset({None, asked})
+        return frozenset({asked})
+
+    # -- receiving --
+
+    def stanzas(self, select: Select | None = None) -> Subscription:
+        """The stanzas that come in from now on and that `select` wants: open before what provokes them is sent."""
+        subscription = Subscription(self, select)
+        self.subscriptions.append(subscription)
+        return subscription
+
+    async def wait(
+        self, predicate: Callable[[], bool], timeout: float | None = None, *, doing: str = "waiting"
+    ) -> None:
+        """Wait until `predicate` holds; it is asked after each stanza.
+
+        Raises DeadlineExceeded after `timeout` seconds or the session's deadline; StreamError and ConnectionLost when
+        the stream ends first.
+        """
+        limit = self.deadline.within(timeout)
+        while not predicate():
+            if self._failure is not None:
+                raise self._failure
+            await self._pump(limit, doing)
+
+    def fail(self, error: XmppctlError) -> None:
+        """End every wait with `error`; the first one stays."""
+        if self._failure is None:
+            self._failure = error
+        self.wake()
+
+    def _received(self, frame: Frame) -> None:
+        """Take one frame from the server."""
+        kind = frame.kind
+        if kind == "stream":
+            if frame.names and frame.raw.startswith(b"</"):
+                self._peer_closed = True
+                self.fail(ConnectionLost("the server closed the stream"))
+            return
+        if kind == "nonza":
+            self._nonza(frame)
+            return
+        if self._sm == "on":
+            self._sm_received += 1
+        if kind == "iq" and frame.type in ("result", "error"):
+            pending = self._pending.get(frame.id or "")
+            if pending is not None and pending.reply is None and prepared(frame.sender) in pending.senders:
+                pending.reply = frame
+        for subscription in tuple(self.subscriptions):
+            subscription.offer(frame)
+        if kind == "iq" and frame.type in ("get", "set"):
+            self._answer(frame)
+        elif self.listener is not None:
+            self.listener(frame)
+
+    def _answer(self, request: Frame) -> None:
+        """Answer a request as RFC 6120 section 8.2.3 demands: nobody serves it here. Nothing else is ever answered.
+
+        A roster push of the own server is acknowledged (RFC 6121 section 2.1.6); of anybody else it is refused.
+        """
+        head = {"id": request.id or "", "to": request.sender}
+        own_server = prepared(request.sender) in (None, self.jid.bare)
+        if request.type == "set" and own_server and f"{NS_ROSTER} query" in request.payloads:
+            self.write(f"<iq{build.attributes({'type': 'result', **head})}/>")
+            return
+        self.write(
+            f"<iq{build.attributes({'type': 'error', **head})}>"
+            f"<error type='cancel'><service-unavailable xmlns='{NS_STANZAS}'/></error></iq>"
+        )
+
+    def _nonza(self, frame: Frame) -> None:
+        name = frame.names[0]
+        if name == f"{NS_STREAM} error":
+            from xmppctl.session.login import stream_error
+
+            self.fail(stream_error(frame, self.jid.domain))
+        elif name == f"{NS_SM} r" and self._sm == "on":
+            self._write(f"<a xmlns='{NS_SM}' h='{self._sm_received}'/>".encode())
+        elif name == f"{NS_SM} a":
+            self._sm_acked = max(self._sm_acked, _number(frame.attributes.get("h")))
+        elif name == f"{NS_SM} enabled":
+            self._sm = "on"
+        elif name == f"{NS_SM} failed":
+            self._sm = "off"
+
+    # -- stream management and the barrier --
+
+    def enable_acks(self) -> None:
+        """Ask for acknowledgements (XEP-0198 section 3), if the server has them. Rides along with the next stanza."""
+        if f"{NS_SM} sm" in self.features and self._sm == "off":
+            self._write(f"<enable xmlns='{NS_SM}'/>".encode())
+            self._sm = "asked"
+
+    async def barrier(self, timeout: float | None = None) -> None:
+        """Return when the server has surely processed everything that was sent, and its answers to it have come in.
+
+        A XEP-0198 acknowledgement where there is one, and a ping to the own server (an error answers it just as well):
+        the acknowledgement says that the server has the stanzas; what it says of them (a bounce) travels the way of
+        the ping's reply, and ejabberd acknowledges before it bounces. Raises DeadlineExceeded.
+        """
+        sent = self._sm_sent
+        if self._sm != "off":
+            self._write(f"<r xmlns='{NS_SM}'/>".encode())
+        await self.ask(build.iq("get", f"<ping xmlns='{NS_PING}'/>", to=self.jid.domain), timeout)
+        await self.wait(
+            lambda: self._sm == "off" or self._sm_acked >= sent,
+            timeout,
+            doing="waiting for the server's acknowledgement",
+        )
+
+    # -- closing --
+
+    async def close(self) -> None:
+        """Close the stream properly (RFC 6120 section 4.4), waiting a little for the server to do the same. Never raises."""
+        if self.closed:
+            return
+        self.closed = True
+        limit = Deadline(CLOSE_SECONDS)
+        try:
+            if not isinstance(self._failure, ConnectionLost) or self._peer_closed:
+                self._write(b"</stream:stream>")
+                await self._flush(limit)
+            while self._failure is None:
+                await self._pump(limit, "closing the stream")
+        except (XmppctlError, OSError):
+            pass  # it is over either way
+        finally:
+            self._hang_up()
+
+
+def refuse_errors(reply: Frame) -> None:
+    """Raise StanzaRefused if `reply` is an error stanza."""
+    if reply.type == "error":
+        raise refusal(reply.element(), reply.text)
+
+
+def refusal(stanza: Element, text: str) -> StanzaRefused:
+    """The error for an error stanza; `text` is the stanza as XML."""
+    from xmppctl.stanza.explain import explain
+    from xmppctl.stanza.tree import stanza_condition
+
+    reason = stanza_condition(stanza)
+    meaning, hint = explain(reason)
+    kind = f" ({reason.type})" if reason.type else ""
+    return StanzaRefused(
+        f"{stanza.get('from') or 'the server'} refused: {reason.condition}{kind}: {reason.text or meaning}",
+        reason=reason,
+        hint=hint,
+        stanza=text,
+    )
+
+
+def prepared(jid: str | None) -> str | None:
+    """A JID that came from the network, prepared for comparison; as it is where it is none."""
+    if jid is None:
+        return None
+    try:
+        return str(Jid.parse(jid))
+    except BadJid:
+        return jid
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else 0

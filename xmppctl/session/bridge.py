@@ -1,0 +1,171 @@
+"""A slixmpp client on a session, for slixmpp's plugins.
+
+slixmpp never sees the network: it gets stanzas of a stream that is authenticated and bound, and what it sends goes
+through the session. So the same client runs on a direct, an attached and a scripted session, and what slixmpp does
+wrong while it connects cannot happen. What it does wrong afterwards (1.17) is mended here:
+
+- it grants subscriptions to strangers and tells the remote side of exceptions in handlers: nothing is sent that was
+  not asked for;
+- any stanza with a matching id resolves an iq: only an iq result or error does, from whom was asked;
+- archive results (XEP-0313) are matched by queryid only: they must come from the archive that was asked;
+- plugins answer requests on their own: requests never reach it, the session refuses them as RFC 6120 demands.
+
+This is the only module that imports slixmpp.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from slixmpp import JID, ClientXMPP
+from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.xmlstream.matcher.base import MatcherBase
+from slixmpp.xmlstream.tostring import tostring
+
+from xmppctl.errors import XmppctlError
+from xmppctl.session.base import prepared, refusal
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from xmppctl.session.base import Session
+    from xmppctl.stanza.frame import Frame
+
+T = TypeVar("T")
+
+NS_MAM: Final = "urn:xmpp:mam:2"
+
+#: Plugins that would answer or ask on their own.
+_PLUGIN_CONFIG: Final = {
+    "xep_0184": {"auto_ack": False, "auto_request": False},
+    "xep_0333": {"auto_ack": False},
+    "xep_0077": {"create_account": False, "force_registration": False},
+}
+
+
+class _OnlyReplies(MatcherBase):  # type: ignore[misc]
+    """In place of the matcher of an iq's callback: an iq result or error with the id, from one who may answer."""
+
+    def __init__(self, inner: MatcherBase, session: Session) -> None:
+        super().__init__(inner._criteria)
+        asked = str(inner._criteria["peer"])
+        self._id = inner._criteria["id"]
+        self._senders = session.repliers(asked or None)
+
+    def match(self, xml: Any) -> bool:
+        return (
+            xml.name == "iq"
+            and xml["type"] in ("result", "error")
+            and xml["id"] == self._id
+            and prepared(xml.xml.get("from")) in self._senders
+        )
+
+
+class _Transport:
+    """What slixmpp takes for its TCP connection."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def write(self, data: bytes) -> None:
+        if data.strip():  # no keep-alives: the session has its own
+            self._session.write(data)
+
+    def close(self) -> None:
+        """The session decides when to close."""
+
+    abort = close
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+
+class Bridge(ClientXMPP):  # type: ignore[misc]
+    """A ClientXMPP whose stream is a session. Made by `Session.client()`, inside a running loop."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(
+            str(session.jid),
+            "",
+            ssl_context=ssl.SSLContext(
+                ssl.PROTOCOL_TLS_CLIENT
+            ),  # unused; without it the CA bundle is loaded twice
+            loop=asyncio.get_running_loop(),
+            plugin_config=dict(_PLUGIN_CONFIG),
+        )
+        self._session = session
+        self._archives: dict[str, frozenset[str | None]] = {}
+        self.auto_authorize = None
+        self.auto_subscribe = False
+        self.whitespace_keepalive = False
+        self.transport = _Transport(session)
+        self.boundjid = JID(str(session.jid))
+        self.authenticated = self.sessionstarted = self.bound = self._session_started = True
+        self.client_roster = self.roster[self.boundjid.bare]
+        self.session_bind_event.set()
+        self._run_out_filters = asyncio.ensure_future(self.run_filters())
+        session.listener = self.take
+
+    def shut_down(self) -> None:
+        """Stop its task and its timers."""
+        self._session.listener = None
+        if self._run_out_filters is not None:
+            self._run_out_filters.cancel()
+        for name in tuple(self.scheduled_events):
+            self.cancel_schedule(name)
+
+    def take(self, frame: Frame) -> None:
+        """A stanza from the session."""
+        if self._trusted(frame):
+            self._spawn_event(frame.element())
+
+    def _trusted(self, frame: Frame) -> bool:
+        """Whether an archive result comes from the archive that was asked (XEP-0313 section 4.2)."""
+        if f"{NS_MAM} result" not in frame.payloads:
+            return True
+        result = frame.element().find(f"{{{NS_MAM}}}result")
+        assert result is not None
+        return prepared(frame.sender) in self._archives.get(result.get("queryid", ""), frozenset())
+
+    def send(self, data: Any, use_filters: bool = True) -> None:
+        """Send; what is asked of an archive is remembered."""
+        xml: Element | None = getattr(data, "xml", None)
+        query = None if xml is None else xml.find(f"{{{NS_MAM}}}query")
+        if xml is not None and query is not None:
+            self._archives[query.get("queryid", "")] = self._session.repliers(xml.get("to"))
+        super().send(data, use_filters)
+
+    def register_handler(self, handler: Any, before: Any = None, after: Any = None) -> None:
+        """Register a handler; those of iq replies are made strict."""
+        if handler.name.startswith("IqCallback_") and not isinstance(handler._matcher, _OnlyReplies):
+            handler._matcher = _OnlyReplies(handler._matcher, self._session)
+        super().register_handler(handler, before, after)
+
+    def _build_stanza(self, xml: Element, default_ns: str | None = None) -> Any:
+        stanza = super()._build_stanza(xml, default_ns)
+        stanza.exception = self.exception  # instead of telling the sender about our insides
+        return stanza
+
+    def exception(self, exception: BaseException) -> None:
+        """A handler failed: that is ours to report, as a bug, and nobody else's to hear."""
+        self._session.fail(XmppctlError(f"a handler of slixmpp failed: {exception!r}"))
+
+    async def result(self, call: Awaitable[T], doing: str) -> T:
+        """What a plugin's call gives, with the session's deadline and failures, in xmppctl's errors.
+
+        `doing` reads as in "while <doing>". Raises StanzaRefused, DeadlineExceeded, ConnectionLost, StreamError.
+        """
+        task = asyncio.ensure_future(call)
+        task.add_done_callback(lambda _: self._session.wake())
+        try:
+            await self._session.wait(task.done, doing=doing)
+            return task.result()
+        except IqError as error:
+            raise refusal(error.iq.xml, tostring(error.iq.xml)) from None
+        except IqTimeout:
+            raise self._session.deadline.error(doing) from None
+        finally:
+            task.cancel()

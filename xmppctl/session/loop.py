@@ -1,0 +1,111 @@
+"""A session on a stream of its own, driven by asyncio: for the commands that use slixmpp's plugins."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from xmppctl.errors import ConnectionLost, XmppctlError
+from xmppctl.session.base import Session
+
+if TYPE_CHECKING:
+    from xmppctl.session.bridge import Bridge
+    from xmppctl.session.deadline import Deadline
+    from xmppctl.session.login import Established
+
+#: Queued stanzas at which reading pauses until somebody takes some.
+HIGH_WATER = 4096
+
+
+class LoopSession(Session):
+    """Takes over an established stream. Must be made while the loop runs."""
+
+    def __init__(self, established: Established, deadline: Deadline) -> None:
+        super().__init__(established.jid, established.features, deadline)
+        self._connection = established.connection
+        self._loop = asyncio.get_running_loop()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._bridge: Bridge | None = None
+        self._descriptor = self._connection.sock.fileno()
+        self._reading = True
+        self._writing = False
+        self._loop.add_reader(self._descriptor, self._on_readable)
+
+    async def client(self) -> Bridge:
+        """A slixmpp client on this session, made at the first call."""
+        if self._bridge is None:
+            from xmppctl.session.bridge import Bridge
+
+            self._bridge = Bridge(self)
+        return self._bridge
+
+    def _on_readable(self) -> None:
+        try:
+            for frame in self._connection.pull(self._connection.receive()):
+                self._received(frame)
+        except XmppctlError as error:
+            self.fail(error)
+        if self._connection.ended:
+            self.fail(ConnectionLost("the server hung up"))
+            self._pause()
+        elif any(len(subscription.queue) > HIGH_WATER for subscription in self.subscriptions):
+            self._pause()
+        self._kick()
+        self.wake()
+
+    def _pause(self) -> None:
+        if self._reading:
+            self._loop.remove_reader(self._descriptor)
+            self._reading = False
+
+    def wake(self) -> None:
+        """Have `wait` ask again."""
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _write(self, data: bytes) -> None:
+        self._connection.push(data)
+        self._kick()
+
+    def _kick(self) -> None:
+        """Give the socket what it takes; have the loop call again for the rest."""
+        try:
+            done = self._connection.try_flush()
+        except XmppctlError as error:
+            self.fail(error)
+            self._connection.out.clear()
+            done = True
+        if done and self._writing:
+            self._loop.remove_writer(self._descriptor)
+            self._writing = False
+            self.wake()
+        elif not done and not self._writing:
+            self._loop.add_writer(self._descriptor, self._kick)
+            self._writing = True
+
+    async def _flush(self, deadline: Deadline) -> None:
+        while self._connection.out:
+            await self._pump(deadline, "sending")
+
+    async def _pump(self, deadline: Deadline, doing: str) -> None:
+        if not self._reading and not self._connection.ended:
+            self._loop.add_reader(self._descriptor, self._on_readable)
+            self._reading = True
+        waiter: asyncio.Future[None] = self._loop.create_future()
+        self._waiters.append(waiter)
+        try:
+            await asyncio.wait_for(waiter, deadline.left())
+        except TimeoutError:
+            raise deadline.error(doing) from None
+
+    def _hang_up(self) -> None:
+        self._pause()
+        if self._writing:
+            self._loop.remove_writer(self._descriptor)
+            self._writing = False
+        if self._bridge is not None:
+            self._bridge.shut_down()
+        self._connection.close()
+        self.wake()
