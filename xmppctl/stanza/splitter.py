@@ -33,8 +33,9 @@ _SLICE_BYTES: Final = 64 * 1024
 _AFTER_END: Final = "data after the end of the stream"
 _XML_SPACE: Final = b" \t\r\n"
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
-_QUOTE_OR_END: Final = re.compile(rb"[\"'<>]")
-_TAG: Final = re.compile(rb"<[^\"'>]*(?:\"[^\"]*\"[^\"'>]*|'[^']*'[^\"'>]*)*>")
+_QUOTE_OR_END: Final = rb"[\"'<>]"
+#: A whole start or end tag.
+TAG: Final = re.compile(rb"<[^\"'>]*(?:\"[^\"]*\"[^\"'>]*|'[^']*'[^\"'>]*)*>")
 
 
 class StreamViolation(Exception):
@@ -186,7 +187,7 @@ class Splitter:
                 if not at:
                     return -1
                 self._quote = b""
-            found = _QUOTE_OR_END.search(buffer, at)
+            found = re.compile(_QUOTE_OR_END).search(buffer, at)
             if not found:
                 return -1
             if found.group() in b"<>":  # "<" can stand nowhere in a tag: expat says so
@@ -207,7 +208,7 @@ class Splitter:
         self._root = name
         self.context = self._declared
         begin = parser.CurrentByteIndex - self._base
-        match = _TAG.match(self._buffer, begin)
+        match = TAG.match(self._buffer, begin)
         end = self._base + (match.end() if match else len(self._buffer))
         # The XML declaration, if any, is part of the header.
         self._emit(end, [name], [], attributes)
@@ -247,7 +248,7 @@ class Splitter:
             return
         if len(self._names) == 1:
             # No child: it may be an empty-element tag, for which expat's index is already behind it.
-            match = _TAG.match(buffer, self._start - base)
+            match = TAG.match(buffer, self._start - base)
             if match and buffer[match.end() - 2] == 0x2F:  # "/>"
                 self._emit(base + match.end(), self._names, self._payloads, self._attributes)
                 return

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import quoteattr
 
 from xmppctl.errors import StanzaCondition
+from xmppctl.stanza.build import declarations
 from xmppctl.stanza.frame import CLIENT_CONTEXT, NS_STANZAS
 
 
@@ -20,12 +20,9 @@ def parse(raw: bytes | str, context: Mapping[str, str] = CLIENT_CONTEXT) -> ET.E
 
     Raises ValueError if there is not one.
     """
-    declarations = "".join(
-        f" xmlns{':' + prefix if prefix else ''}={quoteattr(uri)}" for prefix, uri in context.items()
-    )
     data = raw.encode() if isinstance(raw, str) else raw
     try:
-        wrapper = ET.fromstring(b"<w%s>%s</w>" % (declarations.encode(), data))  # noqa: S314 (see above)
+        wrapper = ET.fromstring(b"<w%s>%s</w>" % (declarations(context).encode(), data))  # noqa: S314 (see above)
     except ET.ParseError as error:
         raise ValueError(f"not an element: {error}") from None
     if len(wrapper) != 1:
