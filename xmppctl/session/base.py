@@ -88,7 +88,10 @@ class Session:
         #: Hears of every stanza but requests: slixmpp, where its plugins run on the session.
         self.listener: Callable[[Frame], None] | None = None
         self._failure: XmppctlError | None = None
-        self._peer_closed = False
+        #: Nothing more will come: the server has closed its stream, or the connection is gone.
+        self._over = False
+        #: Whether a signal has ended the session's waits.
+        self.interrupted = False
         self._pending: dict[str, _Pending] = {}
         self._sm = "off"  # off, asked, on
         self._sm_sent = 0
@@ -216,6 +219,8 @@ class Session:
         """End every wait with `error`; the first one stays."""
         if self._failure is None:
             self._failure = error
+        if isinstance(error, ConnectionLost):
+            self._over = True
         self.wake()
 
     def _received(self, frame: Frame) -> None:
@@ -223,7 +228,7 @@ class Session:
         kind = frame.kind
         if kind == "stream":
             if frame.names and frame.raw.startswith(b"</"):
-                self._peer_closed = True
+                self._over = True
                 self.fail(ConnectionLost("the server closed the stream"))
             return
         if kind == "nonza":
@@ -306,10 +311,10 @@ class Session:
         self.closed = True
         limit = Deadline(CLOSE_SECONDS)
         try:
-            if not isinstance(self._failure, ConnectionLost) or self._peer_closed:
+            if not self._over:
                 self._write(b"</stream:stream>")
                 await self._flush(limit)
-            while self._failure is None:
+            while not self._over:
                 await self._pump(limit, "closing the stream")
         except (XmppctlError, OSError):
             pass  # it is over either way

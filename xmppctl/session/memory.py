@@ -66,7 +66,7 @@ class MemorySession(Session):
     def _write(self, data: bytes) -> None:
         for frame in self._out.feed(data):
             self._show(frame)
-            if frame.kind == "stream":
+            if frame.kind == "stream" and frame.names:
                 self._incoming.extend(self._in.feed(b"</stream:stream>"))
                 continue
             self.sent.append(frame)

@@ -1,0 +1,223 @@
+"""What a command gets to work with: streams, options, settings, a renderer and a session, each made when first asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+
+from xmppctl.errors import DaemonError, UsageError
+
+if TYPE_CHECKING:
+    from xmppctl.config.settings import Settings
+    from xmppctl.output.renderers import Renderer
+    from xmppctl.session.base import Session
+    from xmppctl.session.connection import OnFrame
+    from xmppctl.session.login import Step
+    from xmppctl.session.run import Runner
+    from xmppctl.output.trace import Trace
+
+T = TypeVar("T")
+Main = Callable[["Session"], Coroutine[Any, Any, T]]
+
+DEFAULT_TIMEOUT = 30.0
+
+
+class App:
+    """The environment of one run. Tests give their own streams, environment and `runner`."""
+
+    def __init__(
+        self,
+        *,
+        stdin: TextIO | None = None,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        environ: dict[str, str] | None = None,
+        runner: Runner | None = None,
+    ) -> None:
+        self.stdin = stdin or sys.stdin
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
+        self.environ = os.environ if environ is None else environ
+        #: The shared options that were given as options: name -> value.
+        self.options: dict[str, Any] = {}
+        self.arguments: list[str] = []
+        self._runner = runner
+        self._settings: Settings | None = None
+        self._renderer: Renderer | None = None
+        self._trace: Trace | None = None
+
+    # -- options --
+
+    def option(self, name: str, default: str | None = None) -> str | None:
+        """A shared option's value: the option, else the environment variable, else `default`."""
+        value = self.options.get(name)
+        if value is None:
+            value = self.environ.get(f"XMPPCTL_{name.upper()}") or None
+        return default if value is None else str(value)
+
+    def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
+        """As `option`, of a few words. Raises UsageError for a word from the environment that is none of them."""
+        value = self.option(name, default) or default
+        if value not in choices:
+            raise UsageError(f"XMPPCTL_{name.upper()} is {value!r}", hint="it can be " + ", ".join(choices))
+        return value
+
+    def flag(self, name: str) -> bool:
+        """Whether a flag is set. In the environment, empty, 0, no and false mean that it is not."""
+        return (self.option(name) or "").lower() not in ("", "0", "no", "false")
+
+    @property
+    def output(self) -> str:
+        """text, json, jsonl or xml."""
+        return self.choice("output", "text", ("text", "json", "jsonl", "xml"))
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether errors are to be JSON. Never raises, and knows it even where parsing did not come that far."""
+        value = self.option("output")
+        if value is None:
+            words = self.arguments
+            follows = [b for a, b in zip(words, words[1:], strict=False) if a in ("-o", "--output")]
+            joined = [w.partition("=")[2] for w in words if w.startswith("--output=")]
+            glued = [w[2:] for w in words if w.startswith("-o") and len(w) > 2]
+            value = next(iter(follows + joined + glued), "")
+        return value in ("json", "jsonl")
+
+    @property
+    def quiet(self) -> bool:
+        """No notes."""
+        return self.flag("quiet")
+
+    @property
+    def verbose(self) -> int:
+        """How much more to tell: 0, 1, 2."""
+        value = self.option("verbose", "0") or "0"
+        return int(value) if value.isascii() and value.isdigit() else 1
+
+    def timeout(self, *, follow: bool = False) -> float | None:
+        """Seconds for the whole command; None for no limit. `follow` says that the command goes on until it is ended."""
+        text = self.option("timeout")
+        if text is None:
+            return None if follow else DEFAULT_TIMEOUT
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds < 1e9:
+            raise UsageError(f"--timeout is {text!r}", hint="give seconds, such as 10 or 0.5")
+        if seconds == 0 and not follow:
+            raise UsageError(
+                "--timeout 0 (no limit) is for commands that follow", hint="give seconds, such as 60"
+            )
+        return seconds or None
+
+    # -- results and notes --
+
+    def renderer(self, **kinds: Any) -> Renderer:
+        """Where results go, chosen once by -o, --color and the terminal."""
+        if self._renderer is None:
+            from xmppctl.output.renderers import make_renderer
+
+            self._renderer = make_renderer(
+                self.output,
+                stream=self.stdout,
+                color=self.choice("color", "auto", ("auto", "always", "never")),
+                environ=self.environ,
+                **kinds,
+            )
+        return self._renderer
+
+    def note(self, text: str) -> None:
+        """Tell something on standard error, unless --quiet. `text` may hold text from the network."""
+        if not self.quiet:
+            self.warn(text)
+
+    def detail(self, text: str) -> None:
+        """As `note`, only with --verbose."""
+        if self.verbose:
+            self.note(text)
+
+    def warn(self, text: str) -> None:
+        """Tell something on standard error, whatever the options say."""
+        from xmppctl.output.safe import safe
+
+        try:
+            self.stderr.write(f"xmppctl: {safe(text)}\n")
+            self.stderr.flush()
+        except (OSError, ValueError):
+            pass  # a note that nobody can read is no reason to stop
+
+    # -- sessions --
+
+    def settings(self) -> Settings:
+        """The account to use. Raises ConfigError, UsageError. Tells loudly of --insecure."""
+        if self._settings is None:
+            from xmppctl.config.settings import resolve
+
+            given = {
+                name: value if isinstance(value, str) else ("true" if value else None)
+                for name, value in self.options.items()
+            }
+            self._settings = resolve(given, self.environ, no_input=self.flag("no_input"))
+            if self._settings.insecure:
+                self.warn(
+                    "WARNING: the server's certificate is not checked (--insecure): anyone can read and change this"
+                )
+        return self._settings
+
+    def run(
+        self,
+        main: Main[T],
+        *,
+        plugins: bool = False,
+        follow: bool = False,
+        on_frame: OnFrame | None = None,
+        progress: Callable[[Step], None] | None = None,
+    ) -> T:
+        """Open a session, run `main` on it, close it, and return what `main` returned.
+
+        `plugins`: `main` uses slixmpp's plugins (`session.client()`), which needs an event loop. `follow`: it goes on
+        until it is ended, so that only --timeout limits it. `on_frame` sees every frame, from the first byte on.
+        """
+        if self.choice("daemon", "auto", ("auto", "only", "off")) == "only":
+            raise DaemonError("there is no daemon to go through", hint="leave out --daemon only")
+        timeout = self.timeout(follow=follow)
+        runner = self._runner
+        if runner is None:
+            from xmppctl.session.run import run_direct as runner
+        settings = self.settings()
+        return runner(
+            settings,
+            main,
+            plugins=plugins,
+            timeout=timeout,
+            on_frame=self._taps(on_frame),
+            progress=progress,
+            note=self.detail,
+            nameserver=self.environ.get("XMPPCTL_NAMESERVER") or None,
+        )
+
+    def _taps(self, on_frame: OnFrame | None) -> OnFrame | None:
+        path = self.option("trace")
+        if path is None:
+            return on_frame
+        from xmppctl.output.trace import Trace
+
+        trace = self._trace = self._trace or Trace(path)
+        if on_frame is None:
+            return trace.write
+
+        def both(frame: Any) -> None:
+            trace.write(frame)
+            on_frame(frame)
+
+        return both
+
+    def close(self) -> None:
+        """Finish what is open. Raises OutputClosed, OutputFailed."""
+        if self._renderer is not None:
+            self._renderer.close()
+        if self._trace is not None:
+            self._trace.close()

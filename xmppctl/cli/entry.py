@@ -1,0 +1,162 @@
+"""main(): the one place where an error becomes an exit code and a message."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+from xmppctl.errors import (
+    ExitCode,
+    Interrupted,
+    MalformedInput,
+    OutputClosed,
+    OutputFailed,
+    Terminated,
+    UsageError,
+    XmppctlError,
+)
+
+if TYPE_CHECKING:
+    from xmppctl.cli.app import App
+
+_SIGNALS = {signal.SIGINT: Interrupted, signal.SIGTERM: Terminated, signal.SIGHUP: Terminated}
+
+
+def run(arguments: Sequence[str], app: App | None = None) -> int:
+    """Run a command line and return its exit code. `app` replaces streams, environment and sessions in tests."""
+    _listen_for_signals()
+    if app is None:
+        from xmppctl.cli.app import App
+
+        app = App()
+    app.arguments = list(arguments)
+    try:
+        try:
+            code = _invoke(arguments, app)
+            app.stdout.flush()
+        finally:
+            app.close()
+        return code
+    except XmppctlError as error:
+        return _report(error, app)
+    except KeyboardInterrupt:
+        return _report(Interrupted("interrupted"), app)
+    except BrokenPipeError:
+        return _report(OutputClosed(""), app)
+    except OSError as error:
+        return _report(_os_error(error), app)
+    except Exception as error:  # noqa: BLE001 (this is where bugs end)
+        return _report(_bug(error), app)
+
+
+def _invoke(arguments: Sequence[str], app: App) -> int:
+    import click
+
+    from xmppctl.cli.tree import root
+
+    try:
+        result = root().main(list(arguments), prog_name="xmppctl", standalone_mode=False, obj=app)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        app.stderr.write(error.format_message() + "\n")
+        return int(ExitCode.USAGE)
+    except click.UsageError as error:
+        hint = f"see {error.ctx.command_path} --help" if error.ctx else "see xmppctl --help"
+        raise UsageError(error.format_message(), hint=hint) from None
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.Abort:
+        raise Interrupted("interrupted") from None
+    except click.ClickException as error:
+        raise UsageError(error.format_message()) from None
+
+
+def _listen_for_signals() -> None:
+    """The first signal ends the command properly, by an exception out of whatever waits; the second at once."""
+
+    def stop(number: int, _: FrameType | None) -> NoReturn:
+        again = 128 + number
+
+        def at_once(*_: object) -> None:
+            os._exit(again)
+
+        for each in _SIGNALS:
+            signal.signal(each, at_once)
+        kind = _SIGNALS[signal.Signals(number)]
+        raise kind("interrupted" if kind is Interrupted else "terminated")
+
+    for number in _SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup, and shells that start us in the background
+            signal.signal(number, stop)
+
+
+def _os_error(error: OSError) -> XmppctlError:
+    import errno
+
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        return OutputFailed(f"cannot write: {error.strerror}", hint="make room and repeat")
+    return _bug(error)
+
+
+def _bug(error: Exception) -> XmppctlError:
+    """Write the traceback to a private file, without local variables, and say where it is."""
+    import traceback
+    from datetime import UTC, datetime
+
+    told = f"a bug in xmppctl: {type(error).__name__}"
+    try:
+        from xmppctl.config.paths import state_dir
+
+        path = state_dir() / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            traceback.print_exception(error, file=file)
+        return XmppctlError(told, hint=f"please report it with the traceback in {path}")
+    except (OSError, XmppctlError):
+        return XmppctlError(told, hint="please report it; the traceback could not be written")
+
+
+def _report(error: XmppctlError, app: App) -> int:
+    code = int(error.code)
+    if isinstance(error, OutputClosed | OutputFailed):
+        _give_up_stdout()
+    if isinstance(error, OutputClosed):
+        return code
+    if not (isinstance(error, Interrupted | Terminated) and app.quiet):
+        try:
+            _tell(error, app.stderr, as_json=app.wants_json)
+        except (OSError, ValueError):
+            pass  # nobody is left to be told; the code still says it
+    return code
+
+
+def _tell(error: XmppctlError, stream: TextIO, *, as_json: bool) -> None:
+    if as_json:
+        from xmppctl.output.records import error_record, json_line
+
+        stream.write(json_line(error_record(error)) + "\n")
+    else:
+        from xmppctl.output.safe import safe
+
+        where = f" (line {error.line}, column {error.column})" if _has_place(error) else ""
+        stream.write(f"xmppctl: {safe(error.message)}{where}\n")
+        if error.hint:
+            stream.write(f"  try: {safe(error.hint)}\n")
+    stream.flush()
+
+
+def _has_place(error: XmppctlError) -> bool:
+    return isinstance(error, MalformedInput) and error.line > 0 and f"line {error.line}" not in error.message
+
+
+def _give_up_stdout() -> None:
+    """Nothing more can be written there: have the interpreter's last flush go nowhere instead of complaining."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass

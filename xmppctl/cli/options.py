@@ -1,0 +1,86 @@
+"""The options that every command has, before or after the subcommand; each has a variable `XMPPCTL_…` as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import click
+
+if TYPE_CHECKING:
+    from xmppctl.cli.app import App
+
+
+class Shared(NamedTuple):
+    """One shared option. `name` is its key in `App.options`; `choices` its words; a flag takes no value."""
+
+    name: str
+    flags: tuple[str, ...]
+    help: str
+    metavar: str | None = None
+    choices: Sequence[str] = ()
+    flag: bool = False
+    count: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that sets it, too."""
+        return f"XMPPCTL_{self.name.upper()}"
+
+
+SHARED: Final = (
+    Shared("account", ("-a", "--account"), "Use this account.", "NAME"),
+    Shared("jid", ("--jid",), "Log in as this JID.", "JID"),
+    Shared("password_file", ("--password-file",), "Read the password from the first line of a file; - is standard input.", "PATH"),
+    Shared("password_command", ("--password-command",), "Read the password from a command's first line of output.", "CMD"),
+    Shared("host", ("--host",), "Connect to this host instead of asking DNS.", "HOST"),
+    Shared("port", ("--port",), "Connect to this port.", "PORT"),
+    Shared("tls", ("--tls",), "How TLS begins.", choices=("starttls", "direct", "none")),
+    Shared("ca", ("--ca",), "Trust only the certificates in this PEM file.", "FILE"),
+    Shared("pin", ("--pin",), "Demand this key: SHA-256 of the certificate's SPKI.", "SHA256"),
+    Shared("insecure", ("--insecure",), "Accept any certificate. Loud, every time.", flag=True),
+    Shared("resource", ("--resource",), "Bind this resource.", "NAME"),
+    Shared("timeout", ("--timeout",), "Limit the whole command (default 30; commands that follow: 0, none).", "SECONDS"),
+    Shared("daemon", ("--daemon",), "Whether to go through a daemon.", choices=("auto", "only", "off")),
+    Shared("output", ("-o", "--output"), "How results are printed.", choices=("text", "json", "jsonl", "xml")),
+    Shared("color", ("--color",), "When to colour.", choices=("auto", "always", "never")),
+    Shared("quiet", ("-q", "--quiet"), "No notes on standard error, only errors.", flag=True),
+    Shared("verbose", ("-v", "--verbose"), "Tell more on standard error; twice for all.", count=True),
+    Shared("trace", ("--trace",), "Write what crosses the wire to a file (0600, secrets taken out).", "FILE"),
+    Shared("no_input", ("--no-input",), "Never ask anything.", flag=True),
+)  # fmt: skip
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    source = context.get_parameter_source(parameter.name or "")
+    if source is click.core.ParameterSource.COMMANDLINE:
+        app: App = context.find_object(object)  # type: ignore[assignment]
+        app.options[parameter.name or ""] = value
+    return value
+
+
+def _complete_account(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    from xmppctl.cli.complete import account_names
+
+    return account_names(incomplete)
+
+
+def shared_options() -> list[click.Option]:
+    """New click options, for one command."""
+    made = []
+    for shared in SHARED:
+        arguments: dict[str, Any] = {"help": shared.help, "expose_value": False, "callback": _keep}
+        if shared.flag:
+            arguments |= {"is_flag": True, "default": None}
+        elif shared.count:
+            arguments |= {"count": True}
+        elif shared.choices:
+            arguments |= {"type": click.Choice(list(shared.choices))}
+        else:
+            arguments |= {"metavar": shared.metavar}
+        if shared.name == "account":
+            arguments |= {"shell_complete": _complete_account}
+        elif shared.metavar in ("FILE", "PATH"):
+            arguments |= {"type": click.Path()}
+        made.append(click.Option([*shared.flags, shared.name], **arguments))
+    return made

@@ -1,0 +1,114 @@
+"""Open a session, run a coroutine on it, close it: what a command line needs of the connection manager."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from xmppctl.session.base import Session
+from xmppctl.session.deadline import Deadline
+from xmppctl.session.drive import drive
+
+if TYPE_CHECKING:
+    from xmppctl.config.settings import Settings
+    from xmppctl.session.connection import OnFrame
+    from xmppctl.session.login import Established, Step
+
+T = TypeVar("T")
+
+#: What connecting may take where the command itself has no limit.
+CONNECT_SECONDS = 30.0
+
+
+class Runner(Protocol):
+    """How a session is opened and used. See `run_direct`."""
+
+    def __call__(
+        self,
+        settings: Settings,
+        main: Callable[[Session], Coroutine[Any, Any, T]],
+        *,
+        plugins: bool,
+        timeout: float | None,
+        on_frame: OnFrame | None,
+        progress: Callable[[Step], None] | None,
+        note: Callable[[str], None],
+        nameserver: str | None,
+    ) -> T: ...
+
+
+def run_direct(
+    settings: Settings,
+    main: Callable[[Session], Coroutine[Any, Any, T]],
+    *,
+    plugins: bool = False,
+    timeout: float | None,
+    on_frame: OnFrame | None = None,
+    progress: Callable[[Step], None] | None = None,
+    note: Callable[[str], None] = lambda _: None,
+    nameserver: str | None = None,
+) -> T:
+    """Log in on a stream of our own, run `main(session)`, close the stream properly, return `main`'s result.
+
+    `timeout` is in seconds, for all of it (None: no limit but for connecting). The password is asked for before the
+    clock starts. On an event loop only with `plugins`.
+    """
+    from xmppctl.session.login import login
+
+    password = settings.password.get(CONNECT_SECONDS) if settings.password.available else None
+    deadline = Deadline(timeout)
+    established = login(
+        settings,
+        password,
+        deadline.within(CONNECT_SECONDS),
+        on_frame=on_frame,
+        progress=progress,
+        note=note,
+        nameserver=nameserver,
+    )
+    if plugins:
+        return _run_on_loop(established, deadline, main)
+    from xmppctl.session.direct import BlockingSession
+
+    session = BlockingSession(established, deadline)
+    try:
+        return drive(main(session))
+    finally:
+        drive(session.close())
+
+
+def _run_on_loop(
+    established: Established, deadline: Deadline, main: Callable[[Session], Coroutine[Any, Any, T]]
+) -> T:
+    import asyncio
+    import os
+    import signal
+
+    from xmppctl.errors import Interrupted, Terminated, XmppctlError
+    from xmppctl.session.loop import LoopSession
+
+    kinds: dict[signal.Signals, type[XmppctlError]] = {
+        signal.SIGINT: Interrupted,
+        signal.SIGTERM: Terminated,
+        signal.SIGHUP: Terminated,
+    }
+
+    def stop(session: Session, number: int, error: type[XmppctlError]) -> None:
+        # An exception out of a signal handler would be lost in the loop: it becomes what every wait ends with.
+        if session.interrupted:
+            os._exit(128 + number)
+        session.interrupted = True
+        session.fail(error(error.name))
+
+    async def body() -> T:
+        session = LoopSession(established, deadline)
+        loop = asyncio.get_running_loop()
+        for number, error in kinds.items():
+            if signal.getsignal(number) != signal.SIG_IGN:
+                loop.add_signal_handler(number, stop, session, number, error)
+        try:
+            return await main(session)
+        finally:
+            await session.close()
+
+    return asyncio.run(body())
