@@ -1,4 +1,4 @@
-"""What a command gets to work with: streams, options, settings, a renderer and a session, each made when first asked for."""
+"""What a command gets to work with: streams, options, settings, renderer, session, each made when first asked for."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from xmppctl.errors import DaemonError, UsageError
 if TYPE_CHECKING:
     from xmppctl.config.settings import Settings
     from xmppctl.output.renderers import Renderer
+    from xmppctl.output.trace import Trace
     from xmppctl.session.base import Session
     from xmppctl.session.connection import OnFrame
     from xmppctl.session.login import Step
     from xmppctl.session.run import Runner
-    from xmppctl.output.trace import Trace
 
 T = TypeVar("T")
 Main = Callable[["Session"], Coroutine[Any, Any, T]]
@@ -79,7 +79,7 @@ class App:
         value = self.option("output")
         if value is None:
             words = self.arguments
-            follows = [b for a, b in zip(words, words[1:], strict=False) if a in ("-o", "--output")]
+            follows = [words[at + 1] for at, word in enumerate(words[:-1]) if word in ("-o", "--output")]
             joined = [w.partition("=")[2] for w in words if w.startswith("--output=")]
             glued = [w[2:] for w in words if w.startswith("-o") and len(w) > 2]
             value = next(iter(follows + joined + glued), "")
@@ -97,7 +97,7 @@ class App:
         return int(value) if value.isascii() and value.isdigit() else 1
 
     def timeout(self, *, follow: bool = False) -> float | None:
-        """Seconds for the whole command; None for no limit. `follow` says that the command goes on until it is ended."""
+        """Seconds for the whole command; None for no limit. `follow`: the command goes on until it is ended."""
         text = self.option("timeout")
         if text is None:
             return None if follow else DEFAULT_TIMEOUT
@@ -184,11 +184,12 @@ class App:
         if self.choice("daemon", "auto", ("auto", "only", "off")) == "only":
             raise DaemonError("there is no daemon to go through", hint="leave out --daemon only")
         timeout = self.timeout(follow=follow)
-        runner = self._runner
-        if runner is None:
-            from xmppctl.session.run import run_direct as runner
+        if self._runner is None:
+            from xmppctl.session.run import run_direct
+
+            self._runner = run_direct
         settings = self.settings()
-        return runner(
+        return self._runner(
             settings,
             main,
             plugins=plugins,

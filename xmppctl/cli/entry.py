@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
@@ -127,10 +128,8 @@ def _report(error: XmppctlError, app: App) -> int:
     if isinstance(error, OutputClosed):
         return code
     if not (isinstance(error, Interrupted | Terminated) and app.quiet):
-        try:
+        with suppress(OSError, ValueError):  # nobody is left to be told; the code still says it
             _tell(error, app.stderr, as_json=app.wants_json)
-        except (OSError, ValueError):
-            pass  # nobody is left to be told; the code still says it
     return code
 
 
@@ -142,15 +141,17 @@ def _tell(error: XmppctlError, stream: TextIO, *, as_json: bool) -> None:
     else:
         from xmppctl.output.safe import safe
 
-        where = f" (line {error.line}, column {error.column})" if _has_place(error) else ""
-        stream.write(f"xmppctl: {safe(error.message)}{where}\n")
+        stream.write(f"xmppctl: {safe(error.message)}{_place(error)}\n")
         if error.hint:
             stream.write(f"  try: {safe(error.hint)}\n")
     stream.flush()
 
 
-def _has_place(error: XmppctlError) -> bool:
-    return isinstance(error, MalformedInput) and error.line > 0 and f"line {error.line}" not in error.message
+def _place(error: XmppctlError) -> str:
+    """Where in the input it is, if the message does not say so itself."""
+    if not isinstance(error, MalformedInput) or error.line <= 0 or f"line {error.line}" in error.message:
+        return ""
+    return f" (line {error.line}, column {error.column})"
 
 
 def _give_up_stdout() -> None:

@@ -20,7 +20,7 @@ class Shared(NamedTuple):
     metavar: str | None = None
     choices: Sequence[str] = ()
     flag: bool = False
-    count: bool = False
+    repeats: bool = False
 
     @property
     def variable(self) -> str:
@@ -31,8 +31,8 @@ class Shared(NamedTuple):
 SHARED: Final = (
     Shared("account", ("-a", "--account"), "Use this account.", "NAME"),
     Shared("jid", ("--jid",), "Log in as this JID.", "JID"),
-    Shared("password_file", ("--password-file",), "Read the password from the first line of a file; - is standard input.", "PATH"),
-    Shared("password_command", ("--password-command",), "Read the password from a command's first line of output.", "CMD"),
+    Shared("password_file", ("--password-file",), "The password is a file's first line; - is standard input.", "PATH"),
+    Shared("password_command", ("--password-command",), "The password is a command's first line of output.", "CMD"),
     Shared("host", ("--host",), "Connect to this host instead of asking DNS.", "HOST"),
     Shared("port", ("--port",), "Connect to this port.", "PORT"),
     Shared("tls", ("--tls",), "How TLS begins.", choices=("starttls", "direct", "none")),
@@ -40,12 +40,12 @@ SHARED: Final = (
     Shared("pin", ("--pin",), "Demand this key: SHA-256 of the certificate's SPKI.", "SHA256"),
     Shared("insecure", ("--insecure",), "Accept any certificate. Loud, every time.", flag=True),
     Shared("resource", ("--resource",), "Bind this resource.", "NAME"),
-    Shared("timeout", ("--timeout",), "Limit the whole command (default 30; commands that follow: 0, none).", "SECONDS"),
+    Shared("timeout", ("--timeout",), "Limit the whole command (30; for those that follow: 0, none).", "SECONDS"),
     Shared("daemon", ("--daemon",), "Whether to go through a daemon.", choices=("auto", "only", "off")),
     Shared("output", ("-o", "--output"), "How results are printed.", choices=("text", "json", "jsonl", "xml")),
     Shared("color", ("--color",), "When to colour.", choices=("auto", "always", "never")),
     Shared("quiet", ("-q", "--quiet"), "No notes on standard error, only errors.", flag=True),
-    Shared("verbose", ("-v", "--verbose"), "Tell more on standard error; twice for all.", count=True),
+    Shared("verbose", ("-v", "--verbose"), "Tell more on standard error; twice for all.", repeats=True),
     Shared("trace", ("--trace",), "Write what crosses the wire to a file (0600, secrets taken out).", "FILE"),
     Shared("no_input", ("--no-input",), "Never ask anything.", flag=True),
 )  # fmt: skip
@@ -54,7 +54,7 @@ SHARED: Final = (
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     source = context.get_parameter_source(parameter.name or "")
     if source is click.core.ParameterSource.COMMANDLINE:
-        app: App = context.find_object(object)  # type: ignore[assignment]
+        app: App = context.obj
         app.options[parameter.name or ""] = value
     return value
 
@@ -72,7 +72,7 @@ def shared_options() -> list[click.Option]:
         arguments: dict[str, Any] = {"help": shared.help, "expose_value": False, "callback": _keep}
         if shared.flag:
             arguments |= {"is_flag": True, "default": None}
-        elif shared.count:
+        elif shared.repeats:
             arguments |= {"count": True}
         elif shared.choices:
             arguments |= {"type": click.Choice(list(shared.choices))}
