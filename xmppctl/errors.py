@@ -94,6 +94,16 @@ class MissingProgram(ConfigError):
     name = "missing-program"
 
 
+class SandboxError(ConfigError):
+    """The sandbox's server could not be set up, did not come up or did not end. `log` is the end of its log."""
+
+    name = "sandbox"
+
+    def __init__(self, message: str, *, hint: str = "", log: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.log = log
+
+
 class ConnectError(XmppctlError):
     """No connection could be made."""
 

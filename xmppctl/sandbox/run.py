@@ -1,0 +1,93 @@
+"""Run a program with the sandbox as its world: its alice is the default account, and nobody else's accounts exist."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Final
+
+from xmppctl.config.keys import KEYS
+from xmppctl.errors import MissingProgram
+from xmppctl.sandbox.lifecycle import ACCOUNTS, Sandbox
+from xmppctl.sandbox.ports import LOOPBACK
+
+_FORWARDED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def environment(sandbox: Sandbox, environ: Mapping[str, str]) -> dict[str, str]:
+    """`environ` for a child that uses the sandbox.
+
+    XMPPCTL_CONFIG names the sandbox's accounts, so that an alice of the user's own cannot be meant by accident;
+    XMPPCTL_ACCOUNT is alice, whatever else an account can say is taken out; XMPPCTL_SANDBOX_… tells other programs
+    where the server is.
+    """
+    account = {key.variable for key in KEYS.values() if key.variable}
+    kept = {name: value for name, value in environ.items() if name not in account}
+    ports = sandbox.ports
+    return kept | {
+        "XMPPCTL_CONFIG": str(sandbox.accounts_file),
+        "XMPPCTL_ACCOUNT": ACCOUNTS[0],
+        "XMPPCTL_SANDBOX_HOST": LOOPBACK,
+        "XMPPCTL_SANDBOX_PORT": str(ports.starttls),
+        "XMPPCTL_SANDBOX_TLS_PORT": str(ports.direct),
+        "XMPPCTL_SANDBOX_COMPONENT_PORT": str(ports.component),
+        "XMPPCTL_SANDBOX_CA": str(sandbox.ca),
+        "XMPPCTL_SANDBOX_DIR": str(sandbox.directory),
+    }
+
+
+def check_program(argv: Sequence[str], environ: Mapping[str, str]) -> None:
+    """Raises MissingProgram where the command does not exist: better before a server is started for it."""
+    if shutil.which(argv[0], path=environ.get("PATH", os.defpath)) is None:
+        raise MissingProgram(f"{argv[0]}: there is no such command", hint="check its name, or give its path")
+
+
+def run(argv: Sequence[str], sandbox: Sandbox, environ: Mapping[str, str]) -> int:
+    """Run `argv` to its end and return its exit code, 128 + N where signal N ended it. Raises MissingProgram.
+
+    Signals that would end us go to the program: we end when it has.
+    """
+    try:
+        child = subprocess.Popen(list(argv), env=environment(sandbox, environ))
+    except OSError as error:
+        raise MissingProgram(f"{argv[0]} cannot be run: {error.strerror or error}") from None
+    with _signals_to(child):
+        code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+@contextmanager
+def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    def forward(number: int, _: FrameType | None) -> None:
+        if number != signal.SIGINT or not _terminal_is_ours():
+            with suppress(ProcessLookupError):
+                child.send_signal(number)
+
+    before = {number: signal.getsignal(number) for number in _FORWARDED}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:
+            signal.signal(number, forward)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _terminal_is_ours() -> bool:
+    """Whether the terminal itself sends its Ctrl-C to the child as well, which is in our process group."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
