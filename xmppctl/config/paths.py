@@ -18,8 +18,11 @@ _NAME = "xmppctl"
 
 
 def config_file(environ: Mapping[str, str] = os.environ) -> Path:
-    """The user's accounts: `$XDG_CONFIG_HOME/xmppctl/config.toml`. Creates nothing; it need not exist."""
-    return _base(environ, "XDG_CONFIG_HOME", ".config") / _NAME / "config.toml"
+    """The user's accounts: `$XMPPCTL_CONFIG`, else `$XDG_CONFIG_HOME/xmppctl/config.toml`.
+
+    Creates nothing; it need not exist.
+    """
+    return _absolute(environ, "XMPPCTL_CONFIG") or _base(environ, "XDG_CONFIG_HOME", ".config") / _NAME / "config.toml"
 
 
 def sandbox_accounts_file(environ: Mapping[str, str] = os.environ) -> Path:
@@ -83,7 +86,7 @@ def private_directory(path: Path) -> Path:
         found = path.lstat()
         parent = path.parent.stat()
     except OSError as error:
-        raise ConfigError(f"cannot make the directory {path}: {error.strerror or error}") from None
+        raise ConfigError(f"cannot make the directory {path}: {error}") from None
     if stat.S_ISLNK(found.st_mode):
         raise ConfigError(f"{path} is a symbolic link: it is not followed", hint=f"remove it: rm {path}")
     if not stat.S_ISDIR(found.st_mode):
