@@ -60,7 +60,7 @@ _FIELD: Final = f"{_FORM} field"
 _VALUE: Final = f"{_FORM} value"
 _REGISTER: Final = "jabber:iq:register query"
 # The patterns are compiled when first used: every login passes here, and few need one.
-_SECRET_FIELD: Final = (
+_PRIVATE_VAR: Final = (
     r"(?i)(?:password|passwd|passphrase|secret)(?:[-_ ]?(?:verify|confirm|confirmation|repeat|old|new|2))?\Z"
 )
 
@@ -155,7 +155,7 @@ class _Scan:
         return [(begin, end) for begin, end in found if not re.fullmatch(_DONE, self.raw[begin:end])]
 
     def _is_private(self, var: str) -> bool:
-        if var in self._private or re.search(_SECRET_FIELD, var):
+        if var in self._private or re.search(_PRIVATE_VAR, var):
             return True
         return var == "key" and _REGISTER in self.names
 
