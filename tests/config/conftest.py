@@ -43,7 +43,7 @@ class Planted(Protocol):
     def __call__(self, error: BaseException) -> None: ...
 
 
-SECRET = "hunter2-planted"  # noqa: S105
+SECRET = "hunter2-planted"
 
 
 @pytest.fixture

@@ -38,6 +38,15 @@ def test_xdg_variables_are_followed(tmp_path: Path) -> None:
     assert mode(tmp_path / "s/xmppctl") == mode(tmp_path / "r/xmppctl") == 0o700
 
 
+def test_xmppctl_config_names_the_file_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    environ = {"HOME": "/home/me", "XDG_CONFIG_HOME": "/elsewhere"}
+    assert paths.config_file({**environ, "XMPPCTL_CONFIG": "/etc/x.toml"}) == Path("/etc/x.toml")
+    assert paths.config_file({**environ, "XMPPCTL_CONFIG": "~/x.toml"}) == Path("/home/me/x.toml")
+    assert paths.config_file({**environ, "XMPPCTL_CONFIG": "x.toml"}) == tmp_path / "x.toml"
+    assert paths.config_file({**environ, "XMPPCTL_CONFIG": ""}) == Path("/elsewhere/xmppctl/config.toml")
+
+
 @pytest.mark.parametrize("value", ["relative/dir", "", "."])
 def test_relative_xdg_values_are_ignored(tmp_path: Path, value: str) -> None:
     environ = {

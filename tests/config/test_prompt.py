@@ -33,7 +33,7 @@ def talk(typed: bytes, *, seconds: float = 20) -> str:
     sent = False
     end = time.monotonic() + 30
     try:
-        while time.monotonic() < end and b"echo " not in shown:
+        while time.monotonic() < end and not shown.rstrip().endswith((b"echo True", b"echo False")):
             if select.select([terminal], [], [], 0.5)[0]:
                 try:
                     shown += os.read(terminal, 4096)

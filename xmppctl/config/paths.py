@@ -22,10 +22,10 @@ def config_file(environ: Mapping[str, str] = os.environ) -> Path:
 
     Creates nothing; it need not exist.
     """
-    return (
-        _absolute(environ, "XMPPCTL_CONFIG")
-        or _base(environ, "XDG_CONFIG_HOME", ".config") / _NAME / "config.toml"
-    )
+    given = environ.get("XMPPCTL_CONFIG", "")
+    if given:
+        return expand(given, Path(), environ)
+    return _base(environ, "XDG_CONFIG_HOME", ".config") / _NAME / "config.toml"
 
 
 def sandbox_accounts_file(environ: Mapping[str, str] = os.environ) -> Path:

@@ -188,6 +188,8 @@ def _remove(data: dict[str, Any], name: str) -> None:
             _epilogue(tables[name].as_string()) + tables[following[0]].trivia.indent
         )
     del tables[name]
+    if not tables:
+        del data["accounts"]
 
 
 def _epilogue(table: str) -> str:
