@@ -10,9 +10,6 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-import socket
-import ssl
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -22,14 +19,13 @@ from typing import Final, Literal
 from xmppctl.config.paths import private_directory, sandbox_accounts_file, state_dir, write_private
 from xmppctl.errors import SandboxError
 from xmppctl.sandbox import process, prosody
-from xmppctl.sandbox.certificates import Certificates, make_certificates
+from xmppctl.sandbox.certificates import make_certificates
 from xmppctl.sandbox.packages import find_program
 from xmppctl.sandbox.ports import LOOPBACK
+from xmppctl.sandbox.server import bring_up
 
 ACCOUNTS: Final = ("alice", "bob")
-READY_SECONDS: Final = 20.0
 LOCK_SECONDS: Final = 60.0
-_PORT_ATTEMPTS: Final = 5
 
 _INFO: Final = "sandbox.json"
 _USERS: Final = "users.lock"
@@ -195,49 +191,9 @@ def _set_up(program: str, directory: Path, temporary: bool) -> Sandbox:
         password = secrets.token_urlsafe(18)
         write_private(directory / f"{name}.password", f"{password}\n".encode())
         prosody.add_account(files, name, password)
-    for _ in range(_PORT_ATTEMPTS):
-        ports = prosody.Ports.free()
-        prosody.write_config(files, ports, certificates, component_secret)
-        files.log.unlink(missing_ok=True)
-        process.spawn([program, "--config", str(files.config), "-F"], directory, files.log)
-        pid = wait_until_ready(files, ports, certificates)
-        if pid is not None:
-            write_private(directory / "accounts.toml", _accounts(directory, ports).encode())
-            return _write(Sandbox(pid, directory, ports, temporary))
-        process.terminate(directory)
-    raise SandboxError(
-        "Prosody did not come up: other programs took its ports again and again", log=prosody.log_tail(files)
-    )
-
-
-def wait_until_ready(
-    files: prosody.ProsodyFiles, ports: prosody.Ports, certificates: Certificates
-) -> int | None:
-    """Wait until Prosody answers with our certificate; its process id, None where a port was taken before it could.
-
-    Raises SandboxError, with the end of the log, when the server died or said nothing for READY_SECONDS.
-    """
-    end = time.monotonic() + READY_SECONDS
-    while time.monotonic() < end and process.alive(files.directory):
-        pid = process.server_pid(files.directory)
-        answers = pid is not None and _answers(ports.direct, certificates.ca)
-        if prosody.lost_a_port(files):
-            return None
-        if answers:
-            return pid
-        time.sleep(process.POLL_SECONDS)
-    what = "is silent" if process.alive(files.directory) else "ended at once"
-    raise SandboxError(f"Prosody did not come up: it {what}", log=prosody.log_tail(files))
-
-
-def _answers(port: int, ca: Path) -> bool:
-    context = ssl.create_default_context(cafile=ca)
-    try:
-        with socket.create_connection((LOOPBACK, port), timeout=1.0) as connection:
-            with context.wrap_socket(connection, server_hostname=prosody.DOMAIN):
-                return True
-    except OSError:
-        return False
+    pid, ports = bring_up(program, files, certificates, component_secret)
+    write_private(directory / "accounts.toml", _accounts(directory, ports).encode())
+    return _write(Sandbox(pid, directory, ports, temporary))
 
 
 def _accounts(directory: Path, ports: prosody.Ports) -> str:

@@ -56,7 +56,7 @@ def run(argv: Sequence[str], sandbox: Sandbox, environ: Mapping[str, str]) -> in
         child = subprocess.Popen(list(argv), env=environment(sandbox, environ))
     except OSError as error:
         raise MissingProgram(f"{argv[0]} cannot be run: {error.strerror or error}") from None
-    with _signals_to(child):
+    with child, _signals_to(child):
         code = child.wait()
     return code if code >= 0 else 128 - code
 

@@ -1,0 +1,26 @@
+"""What every test gets: a home of its own, so that no test reads or writes the developer's accounts."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def private_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point HOME and the XDG directories at an empty directory and drop every XMPPCTL_ variable."""
+    home = tmp_path_factory.mktemp("home", numbered=True)
+    for name in [name for name in os.environ if name.startswith("XMPPCTL_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    for variable, place in (
+        ("CONFIG", ".config"),
+        ("STATE", ".local/state"),
+        ("CACHE", ".cache"),
+        ("DATA", ".data"),
+    ):
+        monkeypatch.setenv(f"XDG_{variable}_HOME", str(home / place))
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    return home

@@ -1,0 +1,65 @@
+"""Servers and the program for the integration cases.
+
+A server that is not installed skips its cases on a developer's machine; with XMPPCTL_REQUIRE_SERVERS=1, which
+`.ci/run` sets, it fails them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.program import Cli
+from tests.servers.base import Server
+from tests.servers.ejabberd import Ejabberd
+from tests.servers.prosody import Prosody
+from xmppctl.errors import MissingProgram
+
+# Read before the private_home fixture takes every XMPPCTL_ variable away.
+REQUIRED = os.environ.get("XMPPCTL_REQUIRE_SERVERS") == "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything here, so that `-m "not integration"` leaves it out."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.integration)
+
+
+def started(kind: type[Prosody] | type[Ejabberd]) -> Server:
+    """A running server, or a skip, or a failure where servers are required."""
+    try:
+        server = kind()
+    except MissingProgram as error:
+        if REQUIRED:
+            pytest.fail(f"{error.message}; {error.hint}", pytrace=False)
+        pytest.skip(f"{kind.kind} is not installed: its cases did not run")
+    server.start()
+    return server
+
+
+@pytest.fixture(scope="session", params=["prosody", "ejabberd"])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """Each kind of server in turn, one process for the whole run."""
+    kinds = {"prosody": Prosody, "ejabberd": Ejabberd}
+    running = started(kinds[request.param])
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def prosody_server() -> Iterator[Server]:
+    """A Prosody that this test may kill."""
+    running = started(Prosody)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def cli(server: Server, tmp_path: Path) -> Cli:
+    """The program with fresh accounts alice and bob on the server."""
+    return Cli(server, tmp_path)
