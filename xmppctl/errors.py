@@ -188,6 +188,10 @@ class MalformedInput(XmppctlError):
         self.column = column
 
 
+class IncompleteInput(MalformedInput):
+    """Input that only ends too early: more of it could make it right, so a shell asks for the next line."""
+
+
 class DaemonError(XmppctlError):
     """The daemon is needed and not there, or speaks another version."""
 

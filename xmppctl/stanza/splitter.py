@@ -45,7 +45,7 @@ class StreamViolation(Exception):
     where it is seen.
     """
 
-    def __init__(self, condition: str, message: str, offset: int = -1) -> None:
+    def __init__(self, condition: str, message: str, offset: int) -> None:
         super().__init__(message)
         self.condition = condition
         self.message = message
@@ -93,7 +93,7 @@ class Splitter:
         self._payloads: list[str] = []
         self._attributes: dict[str, str] = {}
         self._time = 0.0
-        self._root = ""
+        self._empty = False
         parser = expat.ParserCreate("UTF-8", " ")
         if hasattr(parser, "SetReparseDeferralEnabled"):
             # expat >= 2.6 would hold back a stanza that is split over reads until more bytes come.
@@ -121,8 +121,6 @@ class Splitter:
                 self._take(data[begin : begin + _SLICE_BYTES])
         except StreamViolation as violation:
             self._violated = violation
-            if violation.offset < 0:
-                violation.offset = max(self._parser.CurrentByteIndex, 0)
             raise
         except expat.ExpatError as error:
             self._violated = self._violation(error)
@@ -160,7 +158,7 @@ class Splitter:
         head = bytes(self._buffer[token - self._base : token - self._base + 2])
         if head in (b"<!", b"<?"):
             raise StreamViolation(
-                "restricted-xml", "a comment or processing instruction is not allowed in a stream"
+                "restricted-xml", "a comment or processing instruction is not allowed in a stream", token
             )
         if head[:1] in (b"<", b"&"):
             self._token, self._scanned, self._quote = token, token + 1, b""
@@ -205,11 +203,11 @@ class Splitter:
         parser.StartNamespaceDeclHandler = None
         parser.StartElementHandler = self._open
         self._depth = 1
-        self._root = name
         self.context = self._declared
         begin = parser.CurrentByteIndex - self._base
         match = TAG.match(self._buffer, begin)
         end = self._base + (match.end() if match else len(self._buffer))
+        self._empty = self._buffer[end - self._base - 2] == 0x2F  # "/>": the whole stream
         # The XML declaration, if any, is part of the header.
         self._emit(end, [name], [], attributes)
 
@@ -228,7 +226,9 @@ class Splitter:
                 self._payloads.append(name)
             elif depth > self.max_depth:
                 raise StreamViolation(
-                    "policy-violation", f"elements are nested more than {self.max_depth} deep"
+                    "policy-violation",
+                    f"elements are nested more than {self.max_depth} deep",
+                    self._parser.CurrentByteIndex,
                 )
         self._depth = depth + 1
 
@@ -240,8 +240,7 @@ class Splitter:
         buffer, base = self._buffer, self._base
         if depth == 0:
             self.closed = True
-            if index <= self._start:
-                # expat >= 2.5 puts the end of an empty-element tag behind it: it was the whole stream.
+            if self._empty:
                 return
             self._gap(index)
             self._emit(self._tag_end(index), [name], [], {})
@@ -259,14 +258,17 @@ class Splitter:
 
     def _forbid(self, what: str) -> Callable[..., NoReturn]:
         def refuse(*_: object) -> NoReturn:
-            raise StreamViolation("restricted-xml", f"{what} is not allowed in a stream")
+            at = self._parser.CurrentByteIndex
+            raise StreamViolation("restricted-xml", f"{what} is not allowed in a stream", at)
 
         return refuse
 
     def _check_attributes(self, attributes: Mapping[str, str]) -> None:
         if len(attributes) > self.max_attributes:
             raise StreamViolation(
-                "policy-violation", f"an element has more than {self.max_attributes} attributes"
+                "policy-violation",
+                f"an element has more than {self.max_attributes} attributes",
+                self._parser.CurrentByteIndex,
             )
 
     # -- frames ---------------------------------------------------------------------------------------------
@@ -347,4 +349,8 @@ class Splitter:
             expat.errors.codes[expat.errors.XML_ERROR_INCORRECT_ENCODING]: "unsupported-encoding",
             expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]: "restricted-xml",
         }.get(error.code, "not-well-formed")
-        return StreamViolation(condition, reason, max(self._parser.ErrorByteIndex, 0))
+        at = max(self._parser.ErrorByteIndex, 0)
+        if self._buffer[max(at - 2 - self._base, 0) :].startswith(b"<!DOCTYPE"):
+            condition, at = "restricted-xml", at - 2
+            reason = "a document type declaration is not allowed in a stream"
+        return StreamViolation(condition, reason, at)
