@@ -12,7 +12,15 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final
 
-from xmppctl.errors import BadJid, ConnectionLost, StanzaRefused, XmppctlError
+from xmppctl.errors import (
+    BadJid,
+    ConnectionLost,
+    DeadlineExceeded,
+    Interrupted,
+    StanzaRefused,
+    Terminated,
+    XmppctlError,
+)
 from xmppctl.session.deadline import Deadline
 from xmppctl.stanza import build
 from xmppctl.stanza.frame import NS_STANZAS, NS_STREAM, Frame
@@ -119,16 +127,31 @@ class Session:
     def wake(self) -> None:
         """Have `wait` ask its predicate again, though no stanza has come."""
 
+    async def wait_readable(
+        self,
+        descriptor: int,
+        *,
+        unless: Callable[[], bool] = lambda: False,
+        timeout: float | None = None,
+        doing: str = "waiting for input",
+    ) -> bool:
+        """Wait until `descriptor` can be read (or has hung up); what the server sends meanwhile is handled.
+
+        False as soon as `unless` holds, which is asked after each stanza. Raises as `wait` does. Only on sessions
+        that block.
+        """
+        raise NotImplementedError("this session runs on an event loop")
+
     async def client(self) -> Bridge:
         """A slixmpp client on this session, for its plugins. Only on sessions that run on an event loop."""
         raise RuntimeError("this session was opened without plugins=True")
 
     # -- sending --
 
-    async def send(self, stanza: str | bytes) -> None:
+    async def send(self, stanza: str | bytes, timeout: float | None = None) -> None:
         """Send one stanza, written as XML. It is on its way when this returns; `barrier` says when it has arrived."""
         self.write(stanza)
-        await self._flush(self.deadline)
+        await self._flush(self.deadline.within(timeout))
 
     def write(self, stanza: str | bytes) -> None:
         """Queue one stanza without waiting; order is kept."""
@@ -137,6 +160,12 @@ class Session:
         self._write(stanza.encode() if isinstance(stanza, str) else stanza)
         if self._sm != "off":
             self._sm_sent += 1
+
+    def write_nonza(self, nonza: str | bytes) -> None:
+        """Queue an element that is no stanza: acknowledgements (XEP-0198) do not count it."""
+        if self._failure is not None:
+            raise self._failure
+        self._write(nonza.encode() if isinstance(nonza, str) else nonza)
 
     async def request(self, iq: str, timeout: float | None = None) -> Frame:
         """Send an iq of type get or set and return its result (RFC 6120 section 8.2.3).
@@ -156,7 +185,7 @@ class Session:
         id_, to = element.get("id") or "", element.get("to")
         key = self.expect_reply(id_, to)
         try:
-            await self.send(iq)
+            await self.send(iq, timeout)
             whom = to or self.jid.domain
             await self.wait(
                 lambda: self.reply_to(key) is not None, timeout, doing=f"waiting for a reply from {whom}"
@@ -214,6 +243,23 @@ class Session:
             if self._failure is not None:
                 raise self._failure
             await self._pump(limit, doing)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let `seconds` pass; what comes meanwhile is handled. Raises as `wait` does."""
+        try:
+            await self.wait(lambda: False, seconds)
+        except DeadlineExceeded:
+            if self.deadline.passed:
+                raise
+
+    def grace(self, seconds: float) -> None:
+        """Make the session usable for `seconds` more, for what must be undone on the way out.
+
+        After a signal or a deadline every wait ends at once; a broken stream stays broken.
+        """
+        if isinstance(self._failure, Interrupted | Terminated):
+            self._failure = None
+        self.deadline = Deadline(seconds)
 
     def fail(self, error: XmppctlError) -> None:
         """End every wait with `error`; the first one stays."""

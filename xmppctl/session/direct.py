@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from xmppctl.errors import ConnectionLost, XmppctlError
@@ -30,17 +31,27 @@ class BlockingSession(Session):
     async def _pump(self, deadline: Deadline, doing: str) -> None:
         self._take(deadline, doing)
 
-    async def wait_readable(self, descriptor: int) -> bool:
-        """Wait until `descriptor` can be read; whatever the server sends meanwhile is handled."""
+    async def wait_readable(
+        self,
+        descriptor: int,
+        *,
+        unless: Callable[[], bool] = lambda: False,
+        timeout: float | None = None,
+        doing: str = "waiting for input",
+    ) -> bool:
+        """Wait until `descriptor` can be read, or `unless` holds."""
         import select
 
+        limit = self.deadline.within(timeout)
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        while not poll.poll(0):
-            self._take(self.deadline, "waiting for input", descriptor)
+        while not unless():
+            if poll.poll(0):
+                return True
             if self._failure is not None:
                 raise self._failure
-        return True
+            self._take(limit, doing, descriptor)
+        return False
 
     def _take(self, deadline: Deadline, doing: str, extra_fd: int | None = None) -> None:
         self._connection.acknowledge_now()

@@ -26,6 +26,8 @@ _HEADER = f"<stream:stream xmlns='{NS_CLIENT}' xmlns:stream='{NS_STREAM}'>".enco
 
 #: Turns of the event loop that slixmpp gets to act before the script is held to be over.
 _TURNS = 50
+#: How long the input of a test may take.
+_INPUT_SECONDS = 5.0
 
 
 class MemorySession(Session):
@@ -107,6 +109,31 @@ class MemorySession(Session):
             if self._incoming or self._woken:
                 return
             await asyncio.sleep(0)
+
+    async def wait_readable(
+        self,
+        descriptor: int,
+        *,
+        unless: Callable[[], bool] = lambda: False,
+        timeout: float | None = None,
+        doing: str = "waiting for input",
+    ) -> bool:
+        """Wait until `descriptor` can be read, or `unless` holds. Time does pass here: whoever writes takes some."""
+        import select
+
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        patience = _INPUT_SECONDS if timeout is None else timeout
+        while not unless():
+            if self._incoming:
+                await self._pump(self.deadline, doing)
+            elif self._failure is not None:
+                raise self._failure
+            elif poll.poll(patience * 1000):
+                return True
+            else:
+                raise self.deadline.error(doing)
+        return False
 
     async def client(self) -> Bridge:
         """A slixmpp client on this session; the test must run in an event loop."""
