@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from xmppctl.errors import DaemonError, UsageError
+from xmppctl.errors import DaemonError, UsageError, XmppctlError
 
 if TYPE_CHECKING:
     from xmppctl.config.settings import Settings
@@ -148,6 +149,13 @@ class App:
             self.stderr.flush()
         except (OSError, ValueError):
             pass  # a note that nobody can read is no reason to stop
+
+    def tell(self, error: XmppctlError) -> None:
+        """Tell an error on standard error, as JSON where the results are."""
+        from xmppctl.cli.report import tell
+
+        with suppress(OSError, ValueError):  # nobody is left to be told; the exit code still says it
+            tell(error, self.stderr, as_json=self.wants_json)
 
     # -- sessions --
 

@@ -6,14 +6,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn
 
 from xmppctl.errors import (
     ExitCode,
     Interrupted,
-    MalformedInput,
     OutputClosed,
     OutputFailed,
     Terminated,
@@ -128,30 +126,8 @@ def _report(error: XmppctlError, app: App) -> int:
     if isinstance(error, OutputClosed):
         return code
     if not (isinstance(error, Interrupted | Terminated) and app.quiet):
-        with suppress(OSError, ValueError):  # nobody is left to be told; the code still says it
-            _tell(error, app.stderr, as_json=app.wants_json)
+        app.tell(error)
     return code
-
-
-def _tell(error: XmppctlError, stream: TextIO, *, as_json: bool) -> None:
-    if as_json:
-        from xmppctl.output.records import error_record, json_line
-
-        stream.write(json_line(error_record(error)) + "\n")
-    else:
-        from xmppctl.output.safe import safe
-
-        stream.write(f"xmppctl: {safe(error.message)}{_place(error)}\n")
-        if error.hint:
-            stream.write(f"  try: {safe(error.hint)}\n")
-    stream.flush()
-
-
-def _place(error: XmppctlError) -> str:
-    """Where in the input it is, if the message does not say so itself."""
-    if not isinstance(error, MalformedInput) or error.line <= 0 or f"line {error.line}" in error.message:
-        return ""
-    return f" (line {error.line}, column {error.column})"
 
 
 def _give_up_stdout() -> None:
