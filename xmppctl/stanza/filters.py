@@ -1,0 +1,307 @@
+"""The filter language: terms that select stanzas. Sans-IO.
+
+A filter is a list of terms, all of which must hold: `[-]key:value[,value]`. `xmppctl.stanza.filter_help` is its
+manual. Everything is checked when a filter is compiled; nothing can fail when it is applied. Regular expressions
+are Python's and the user's own: one that backtracks without end is not guarded against.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from xmppctl.errors import BadFilter, BadJid
+from xmppctl.stanza.frame import Frame
+from xmppctl.stanza.jid import Jid
+
+Test = Callable[[Frame], bool]
+
+KINDS: Final = ("message", "presence", "iq", "nonza", "stream")
+DIRECTIONS: Final = ("in", "out")
+#: RFC 6121 sections 5.2.2 and 4.7.1, RFC 6120 section 8.2.3. `available` is presence without a type.
+TYPES: Final = (
+    *("normal", "chat", "groupchat", "headline", "error"),
+    *("available", "unavailable", "subscribe", "subscribed", "unsubscribe", "unsubscribed", "probe"),
+    *("get", "set", "result"),
+)
+
+_ESCAPED: Final = re.compile(r"\\([,*\\])")
+_SEE_HELP: Final = "`xmppctl help filters` explains the terms"
+
+
+class _Key(NamedTuple):
+    """How the value of a key is compiled. Terms of low `cost` are evaluated first."""
+
+    cost: int
+    compile: Callable[[str, str], Test]
+
+
+class Filter:
+    """A compiled filter: called on a frame it tells whether all terms hold. `terms` are as given."""
+
+    __slots__ = ("_tests", "terms")
+
+    def __init__(self, terms: Sequence[str]) -> None:
+        self.terms = tuple(terms)
+        compiled = [_compile_term(term) for term in self.terms]
+        self._tests = [test for _, test in sorted(compiled, key=lambda pair: pair[0])]
+
+    def __call__(self, frame: Frame) -> bool:
+        return all(test(frame) for test in self._tests)
+
+    def __repr__(self) -> str:
+        return f"Filter({list(self.terms)!r})"
+
+
+def compile_filter(terms: Sequence[str]) -> Filter:
+    """The filter that these terms make; without terms everything passes.
+
+    Raises BadFilter, which says the term, what is wrong with it, and what may have been meant.
+    """
+    return Filter(terms)
+
+
+def _compile_term(term: str) -> tuple[int, Test]:
+    negated = term.startswith("-")
+    key, colon, value = term.removeprefix("-").partition(":")
+    if not colon:
+        raise _bad(term, "a term is KEY:VALUE", _guess_term(term.removeprefix("-")))
+    known = _KEYS.get(key)
+    if known is None:
+        raise _bad(term, f"there is no key {key!r}", _near(key, _KEYS) or f"keys: {', '.join(_KEYS)}")
+    if not value:
+        raise _bad(term, "the value is empty")
+    test = known.compile(term, value)
+    return known.cost, (lambda frame: not test(frame)) if negated else test
+
+
+# -- values -----------------------------------------------------------------------------------------------------
+
+
+def _alternatives(term: str, value: str) -> list[str]:
+    """The values between commas, still escaped."""
+    found = re.split(r"(?<!\\)((?:\\\\)*),", value)
+    # The capture keeps the escaped backslashes that stand before a comma.
+    values = [a + b for a, b in zip(found[::2], [*found[1::2], ""], strict=True)]
+    if not all(values):
+        raise _bad(term, "an alternative is empty", "write a comma that is meant as such \\,")
+    return values
+
+
+def _unescape(value: str) -> str:
+    return _ESCAPED.sub(r"\1", value)
+
+
+def _glob(value: str) -> re.Pattern[str] | None:
+    """The pattern of a value with `*` in it; None for a plain one."""
+    parts = re.split(r"((?:\\[,*\\])|\*+)", value)
+    if not any(part.startswith("*") for part in parts):
+        return None
+    return re.compile(
+        "".join(".*" if part.startswith("*") else re.escape(_unescape(part)) for part in parts), re.DOTALL
+    )
+
+
+def _text_test(term: str, value: str) -> Callable[[str], bool]:
+    """Whether a text is one of the alternatives."""
+    plain: set[str] = set()
+    globs: list[re.Pattern[str]] = []
+    for alternative in _alternatives(term, value):
+        pattern = _glob(alternative)
+        if pattern is None:
+            plain.add(_unescape(alternative))
+        else:
+            globs.append(pattern)
+    return lambda text: text in plain or any(pattern.fullmatch(text) for pattern in globs)
+
+
+def _one_of(term: str, value: str, known: Collection[str], what: str) -> frozenset[str]:
+    values = _alternatives(term, value)
+    for alternative in values:
+        if alternative not in known:
+            hint = _near(alternative, known) or f"one of {', '.join(known)}"
+            raise _bad(term, f"there is no {what} {alternative!r}", hint)
+    return frozenset(values)
+
+
+# -- attributes -------------------------------------------------------------------------------------------------
+
+
+def _kind(term: str, value: str) -> Test:
+    kinds = _one_of(term, value, KINDS, "kind")
+    return lambda frame: frame.kind in kinds
+
+
+def _direction(term: str, value: str) -> Test:
+    directions = _one_of(term, value, DIRECTIONS, "direction")
+    return lambda frame: frame.direction in directions
+
+
+def _type(term: str, value: str) -> Test:
+    for alternative in _alternatives(term, value):
+        if _glob(alternative) is None:
+            _one_of(term, alternative, TYPES, "type")
+    matches = _text_test(term, value)
+
+    def test(frame: Frame) -> bool:
+        found = frame.type
+        if found is None:
+            found = _DEFAULT_TYPES.get(frame.kind)
+        return found is not None and matches(found)
+
+    return test
+
+
+_DEFAULT_TYPES: Final = {"message": "normal", "presence": "available"}
+
+
+def _id(term: str, value: str) -> Test:
+    matches = _text_test(term, value)
+    return lambda frame: frame.id is not None and matches(frame.id)
+
+
+def _from(term: str, value: str) -> Test:
+    matches = _jid_test(term, value)
+    return lambda frame: matches(frame.sender)
+
+
+def _to(term: str, value: str) -> Test:
+    matches = _jid_test(term, value)
+    return lambda frame: matches(frame.to)
+
+
+def _with(term: str, value: str) -> Test:
+    matches = _jid_test(term, value)
+    return lambda frame: matches(frame.sender) or matches(frame.to)
+
+
+def _jid_test(term: str, value: str) -> Callable[[str | None], bool]:
+    """Whether an address is one of the alternatives; one without a resource covers all resources."""
+    plain: set[str] = set()
+    globs: list[tuple[bool, re.Pattern[str]]] = []
+    for alternative in _alternatives(term, value):
+        bare, slash, resource = alternative.partition("/")
+        pattern = _glob(f"{bare.lower()}{slash}{resource}")
+        if pattern is not None:
+            globs.append((not slash, pattern))
+            continue
+        try:
+            plain.add(str(Jid.parse(_unescape(alternative))))
+        except BadJid as error:
+            raise _bad(term, error.message, error.hint) from None
+
+    def test(address: str | None) -> bool:
+        if address is None:
+            return False
+        full, bare = _prepared(address)
+        if full in plain or bare in plain:
+            return True
+        return any(
+            pattern.fullmatch(full) or (covers and pattern.fullmatch(bare)) for covers, pattern in globs
+        )
+
+    return test
+
+
+@lru_cache(maxsize=1024)
+def _prepared(address: str) -> tuple[str, str]:
+    """An address of the wire prepared, full and bare; as it came if it is not a JID."""
+    try:
+        jid = Jid.parse(address)
+    except BadJid:
+        return address, address.partition("/")[0]
+    return str(jid), jid.bare
+
+
+# -- content ----------------------------------------------------------------------------------------------------
+
+
+def _namespace(term: str, value: str) -> Test:
+    matches = _text_test(term, value)
+    return lambda frame: any(matches(name.rpartition(" ")[0]) for name in frame.names)
+
+
+def _xep(term: str, value: str) -> Test:
+    from xmppctl.stanza.namespaces import xep_of, xep_title
+
+    numbers = set()
+    for alternative in _alternatives(term, value):
+        found = re.fullmatch(r"(?:xep-?)?0*([1-9]\d{0,3})", alternative, re.IGNORECASE)
+        if not found:
+            raise _bad(term, f"{alternative!r} is not the number of a XEP", "as in xep:0060")
+        number = f"XEP-{int(found.group(1)):04d}"
+        if xep_title(number) is None:
+            raise _bad(term, f"{number} defines no namespace that is known", "select by ns: instead")
+        numbers.add(number)
+    return lambda frame: any(xep_of(name.rpartition(" ")[0]) in numbers for name in frame.names)
+
+
+def _body(term: str, value: str) -> Test:
+    matches: Callable[[str], object]
+    if value.startswith("~"):
+        try:
+            matches = re.compile(value[1:], re.DOTALL).search
+        except (re.error, RecursionError, OverflowError) as error:
+            raise _bad(term, f"not a regular expression: {error}") from None
+    else:
+        matches = _text_test(term, value)
+
+    def test(frame: Frame) -> bool:
+        body = frame.body
+        return body is not None and bool(matches(body))
+
+    return test
+
+
+def _xpath(term: str, value: str) -> Test:
+    from xmppctl.stanza.xpath import BadXPath, XPath
+
+    try:
+        return XPath(value)
+    except BadXPath as error:
+        where = f" at character {error.at + 1}" if error.at >= 0 else ""
+        raise _bad(
+            term, f"not an XPath expression: {error.message}{where}", _near(error.near, error.choices)
+        ) from None
+
+
+_KEYS: Final[dict[str, _Key]] = {
+    "kind": _Key(0, _kind),
+    "type": _Key(0, _type),
+    "dir": _Key(0, _direction),
+    "id": _Key(0, _id),
+    "from": _Key(1, _from),
+    "to": _Key(1, _to),
+    "with": _Key(1, _with),
+    "ns": _Key(2, _namespace),
+    "xep": _Key(2, _xep),
+    "body": _Key(3, _body),
+    "xpath": _Key(4, _xpath),
+}
+#: The keys of terms, for completion.
+KEYS: Final = tuple(_KEYS)
+
+
+# -- errors -----------------------------------------------------------------------------------------------------
+
+
+def _bad(term: str, what: str, hint: str = "") -> BadFilter:
+    return BadFilter(f"filter term {term!r}: {what}", hint=f"{hint}; {_SEE_HELP}" if hint else _SEE_HELP)
+
+
+def _near(word: str, choices: Collection[str]) -> str:
+    from difflib import get_close_matches
+
+    found = get_close_matches(word.lower(), choices, n=1)
+    return f"did you mean {found[0]}?" if found else ""
+
+
+def _guess_term(word: str) -> str:
+    for key, values in (("kind", KINDS), ("dir", DIRECTIONS), ("type", TYPES)):
+        if word in values:
+            return f"did you mean {key}:{word}?"
+    if "@" in word:
+        return f"did you mean with:{word}?"
+    return f"keys: {', '.join(KEYS)}"
