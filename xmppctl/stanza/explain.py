@@ -92,7 +92,7 @@ STANZA: Final[Mapping[str, Explanation]] = {
     ),
     "subscription-required": (
         "Only who is subscribed to the other side's presence may do this.",
-        "Ask for a subscription with `xmppctl presence subscribe` and wait for approval.",
+        "Ask them for a subscription and wait for approval.",
     ),
     "undefined-condition": (
         "The other side did not say in a standard way what went wrong.",
@@ -101,6 +101,51 @@ STANZA: Final[Mapping[str, Explanation]] = {
     "unexpected-request": (
         "The request came out of order.",
         "Do first what the protocol wants first, as joining, subscribing or configuring.",
+    ),
+}
+
+#: XEP-0060 section 16.2 (pubsub#errors): what the error says beyond its condition.
+PUBSUB: Final[Mapping[str, Explanation]] = {
+    "closed-node": ("The node lets in only whom its owner named.", "Ask its owner to add you."),
+    "configuration-required": ("The node must be configured first.", "Send its configuration form."),
+    "invalid-jid": ("The subscriber is not the account that asks.", "Subscribe the JID of this session."),
+    "invalid-options": (
+        "An option of the subscription is not valid.",
+        "Leave the options out, or correct them.",
+    ),
+    "invalid-payload": ("The node does not take this kind of payload.", "Use the one in its configuration."),
+    "invalid-subid": ("There is no subscription with this id.", "List the subscriptions to see their ids."),
+    "item-forbidden": ("The node takes no item in this request.", "Leave the item out."),
+    "item-required": ("The request must hold an item.", "Give the item or its id."),
+    "jid-required": ("The request must name a JID.", "Name the JID of the subscriber."),
+    "max-items-exceeded": ("The node keeps no more items.", "Ask for or publish fewer."),
+    "max-nodes-exceeded": ("The service allows no more nodes.", "Delete a node first."),
+    "nodeid-required": ("The request must name a node.", "Give the name of the node."),
+    "not-in-roster-group": (
+        "Only members of a group in the owner's roster may do this.",
+        "Ask the owner to add you to it.",
+    ),
+    "not-subscribed": (
+        "There is no subscription to undo or to use.",
+        "List the subscriptions, or subscribe.",
+    ),
+    "payload-too-big": ("The payload is larger than the node allows.", "Publish less at once."),
+    "payload-required": ("The item must have a payload.", "Publish it with its content."),
+    "pending-subscription": ("The owner has not approved the subscription yet.", "Wait for the approval."),
+    "precondition-not-met": (
+        "The node exists with another configuration than the one asked for.",
+        "Configure the node first, or publish without options.",
+    ),
+    "presence-subscription-required": (
+        "Only who is subscribed to the owner's presence may do this.",
+        "Ask the owner for a subscription and wait for approval.",
+    ),
+    "subid-required": ("There are several subscriptions.", "Name the one that is meant by its id."),
+    "too-many-subscriptions": ("The limit of subscriptions is reached.", "Undo one first."),
+    "unsupported": ("The service does not have this feature.", "See what it has with `xmppctl disco info`."),
+    "unsupported-access-model": (
+        "The service does not know this access model.",
+        "Choose another, as open or whitelist.",
     ),
 }
 
@@ -257,6 +302,9 @@ STREAM: Final[Mapping[str, Explanation]] = {
 
 def explain(condition: StanzaCondition, sent_to: str | None = None) -> Explanation:
     """What a stanza error commonly means, and what to try. `sent_to` is the JID that refused, if known."""
+    namespace, _, name = condition.application.removeprefix("{").partition("}")
+    if namespace == "http://jabber.org/protocol/pubsub#errors" and name in PUBSUB:
+        return PUBSUB[name]
     known = STANZA.get(condition.condition, STANZA["undefined-condition"])
     if condition.condition != "service-unavailable" or not sent_to:
         return known
@@ -264,7 +312,7 @@ def explain(condition: StanzaCondition, sent_to: str | None = None) -> Explanati
     if slash:
         return (
             f"This resource of {bare} is not online, or does not offer this.",
-            f"Send to {bare}, or find the resources that are online with `xmppctl presence watch`.",
+            f"Send to {bare}: its server knows which resources are online.",
         )
     if "@" in sent_to:
         return (
