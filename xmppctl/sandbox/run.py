@@ -6,8 +6,10 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -19,19 +21,22 @@ from xmppctl.sandbox.ports import LOOPBACK
 _FORWARDED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def environment(sandbox: Sandbox, environ: Mapping[str, str]) -> dict[str, str]:
+def environment(
+    sandbox: Sandbox, environ: Mapping[str, str], *, account: str = ACCOUNTS[0]
+) -> dict[str, str]:
     """`environ` for a child that uses the sandbox.
 
     XMPPCTL_CONFIG names the sandbox's accounts, so that an alice of the user's own cannot be meant by accident;
-    XMPPCTL_ACCOUNT is alice, whatever else an account can say is taken out; XMPPCTL_SANDBOX_… tells other programs
-    where the server is.
+    XMPPCTL_ACCOUNT is `account`, whatever else an account can say is taken out; XMPPCTL_SANDBOX_… tells other programs
+    where the server is. `xmppctl` itself is found even where it is not on PATH.
     """
-    account = {key.variable for key in KEYS.values() if key.variable}
-    kept = {name: value for name, value in environ.items() if name not in account}
+    said_by_account = {key.variable for key in KEYS.values() if key.variable}
+    kept = {name: value for name, value in environ.items() if name not in said_by_account}
     ports = sandbox.ports
     return kept | {
+        "PATH": _path_with_us(environ.get("PATH", os.defpath)),
         "XMPPCTL_CONFIG": str(sandbox.accounts_file),
-        "XMPPCTL_ACCOUNT": ACCOUNTS[0],
+        "XMPPCTL_ACCOUNT": account,
         "XMPPCTL_SANDBOX_HOST": LOOPBACK,
         "XMPPCTL_SANDBOX_PORT": str(ports.starttls),
         "XMPPCTL_SANDBOX_TLS_PORT": str(ports.direct),
@@ -43,22 +48,27 @@ def environment(sandbox: Sandbox, environ: Mapping[str, str]) -> dict[str, str]:
 
 def check_program(argv: Sequence[str], environ: Mapping[str, str]) -> None:
     """Raises MissingProgram where the command does not exist: better before a server is started for it."""
-    if shutil.which(argv[0], path=environ.get("PATH", os.defpath)) is None:
+    if shutil.which(argv[0], path=_path_with_us(environ.get("PATH", os.defpath))) is None:
         raise MissingProgram(f"{argv[0]}: there is no such command", hint="check its name, or give its path")
 
 
-def run(argv: Sequence[str], sandbox: Sandbox, environ: Mapping[str, str]) -> int:
+def run_program(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     """Run `argv` to its end and return its exit code, 128 + N where signal N ended it. Raises MissingProgram.
 
     Signals that would end us go to the program: we end when it has.
     """
+    program = shutil.which(argv[0], path=environ.get("PATH", os.defpath)) or argv[0]
     try:
-        child = subprocess.Popen(list(argv), env=environment(sandbox, environ))
+        child = subprocess.Popen([program, *argv[1:]], env=environ)
     except OSError as error:
         raise MissingProgram(f"{argv[0]} cannot be run: {error.strerror or error}") from None
     with child, _signals_to(child):
         code = child.wait()
     return code if code >= 0 else 128 - code
+
+
+def _path_with_us(path: str) -> str:
+    return path if shutil.which("xmppctl", path=path) else f"{path}{os.pathsep}{Path(sys.executable).parent}"
 
 
 @contextmanager
