@@ -151,6 +151,10 @@ class Session:
     async def send(self, stanza: str | bytes, timeout: float | None = None) -> None:
         """Send one stanza, written as XML. It is on its way when this returns; `barrier` says when it has arrived."""
         self.write(stanza)
+        await self.flush(timeout)
+
+    async def flush(self, timeout: float | None = None) -> None:
+        """Return when what was written is on its way. Raises DeadlineExceeded after `timeout` seconds."""
         await self._flush(self.deadline.within(timeout))
 
     def write(self, stanza: str | bytes) -> None:
