@@ -15,6 +15,7 @@ from typing import Final
 from xmppctl.errors import MissingProgram
 
 OS_RELEASE: Final = (Path("/etc/os-release"), Path("/usr/lib/os-release"))
+SYSTEM_DIRECTORIES: Final = "/usr/sbin:/usr/local/sbin:/sbin:/opt/homebrew/bin"
 
 # The package manager and the words before the package's name.
 _MANAGERS: Final = {
@@ -72,7 +73,7 @@ def install_command(program: str) -> list[str] | None:
 
 def _in_system_directories(program: str) -> str | None:
     # An ordinary user's PATH often lacks the directories in which some systems install servers.
-    return shutil.which(program, path="/usr/sbin:/usr/local/sbin:/sbin:/opt/homebrew/bin")
+    return shutil.which(program, path=SYSTEM_DIRECTORIES)
 
 
 def _manager() -> str | None:

@@ -45,7 +45,7 @@ def spawn(
     The server gets no terminal, no standard input and only a few harmless variables, with `environment` on top.
     Raises SandboxError.
     """
-    descriptor = os.open(directory / ALIVE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open(directory / ALIVE, os.O_RDWR | os.O_CREAT)
     try:
         if not _try_for(_LOCK_SECONDS, lambda: _lock(descriptor, fcntl.LOCK_EX)):
             raise SandboxError(f"a server already runs in {directory}")
@@ -79,11 +79,9 @@ def alive(directory: Path) -> bool:
 def is_locked(path: Path, operation: int = fcntl.LOCK_EX) -> bool:
     """Whether somebody holds a flock on the file that does not allow this one; a file that is not there has none."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        descriptor = _open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
-    except OSError as error:
-        raise SandboxError(f"cannot open {path}: {error.strerror or error}") from None
     try:
         return not _lock(descriptor, operation)
     finally:
@@ -118,7 +116,7 @@ def locked(path: Path, seconds: float, *, shared: bool = False) -> Iterator[int]
 
     Waits at most `seconds`, then raises SandboxError. The lock is not inherited by children.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = _open(path, os.O_RDONLY)
     try:
         if not _try_for(seconds, lambda: _lock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)):
             raise SandboxError(
@@ -128,6 +126,18 @@ def locked(path: Path, seconds: float, *, shared: bool = False) -> Iterator[int]
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _open(path: Path, flags: int) -> int:
+    """Follows no symbolic link. Raises FileNotFoundError, else SandboxError."""
+    try:
+        return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise SandboxError(
+            f"cannot open {path}: {error.strerror or error}", hint="remove it, or what stands there"
+        ) from None
 
 
 def _lock(descriptor: int, operation: int) -> bool:
