@@ -350,7 +350,7 @@ class Splitter:
             expat.errors.codes[expat.errors.XML_ERROR_UNDEFINED_ENTITY]: "restricted-xml",
         }.get(error.code, "not-well-formed")
         at = max(self._parser.ErrorByteIndex, 0)
-        if self._buffer[max(at - 2 - self._base, 0) :].startswith(b"<!DOCTYPE"):
+        if self._buffer[max(at - 2 - self._base, 0) :].startswith(b"<!D"):
             condition, at = "restricted-xml", at - 2
             reason = "a document type declaration is not allowed in a stream"
         return StreamViolation(condition, reason, at)
