@@ -16,14 +16,18 @@ if TYPE_CHECKING:
 async def ping(session: Session, to: str, timeout: float | None = None) -> tuple[float, bool]:
     """Ping `to`; return the round-trip time in seconds, and whether it knows pings.
 
-    An entity that answers with feature-not-implemented or service-unavailable for the full JID is there all the same
-    (XEP-0199 section 4.1). Raises StanzaRefused for every other error, DeadlineExceeded.
+    An error that only the entity itself can have sent is an answer all the same (section 4.3): that it does not
+    know the feature, or that the own server does not serve it. Raises StanzaRefused for every other error,
+    DeadlineExceeded after `timeout` seconds or the session's deadline.
     """
     began = monotonic()
     try:
         await session.request(build.iq("get", f"<ping xmlns='{NS_PING}'/>", to=to), timeout)
     except StanzaRefused as refused:
-        if refused.reason.condition == "feature-not-implemented":
+        condition = refused.reason.condition
+        if condition == "feature-not-implemented" or (
+            condition == "service-unavailable" and to == session.jid.domain
+        ):
             return monotonic() - began, False
         raise
     return monotonic() - began, True

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from xmppctl.protocols.messages import Delivery, Outgoing, State
     from xmppctl.session.base import Session
 
-#: Failures that are told one by one; of more, only how many.
-_TOLD = 20
+#: Recipients and ranges of lines that are named; more are only hinted at.
+_NAMED = 20
 
 
 @click.command(cls=Command)
@@ -168,8 +168,6 @@ class _Batch:
             self._unknown.append(message)
 
     def _tell(self, message: Outgoing, why: StanzaRefused) -> None:
-        if self.failed > _TOLD and not self._records:
-            return
         where = f"line {message.line}" if message.line else "the message"
         told = f"{where} to {message.to} (id {message.id}) came back: {why.message}"
         self._app.tell(StanzaRefused(told, reason=why.reason, stanza=why.stanza))
@@ -179,9 +177,9 @@ class _Batch:
         if not self._unknown:
             return
         if self._unknown[0].line is None:
-            which = "to " + ", ".join(message.to for message in self._unknown[:_TOLD])
-            if len(self._unknown) > _TOLD:
-                which += f" and {len(self._unknown) - _TOLD} more"
+            which = "to " + ", ".join(message.to for message in self._unknown[:_NAMED])
+            if len(self._unknown) > _NAMED:
+                which += f" and {len(self._unknown) - _NAMED} more"
         else:
             which = f"of {_ranges([message.line or 0 for message in self._unknown])}"
         self._app.warn(f"not acknowledged, so the server may not have it: the message {which}")
@@ -217,8 +215,8 @@ def _ranges(numbers: list[int]) -> str:
             parts[-1][1] = number
         else:
             parts.append([number, number])
-    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in parts[:_TOLD])
-    more = ", ..." if len(parts) > _TOLD else ""
+    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in parts[:_NAMED])
+    more = ", ..." if len(parts) > _NAMED else ""
     return ("line " if shown.isdigit() and not more else "lines ") + shown + more
 
 

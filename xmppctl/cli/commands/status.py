@@ -1,0 +1,100 @@
+"""`xmppctl status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from xmppctl.cli.tree import Command
+from xmppctl.errors import DaemonError, DeadlineExceeded, UsageError
+
+if TYPE_CHECKING:
+    from xmppctl.cli.app import App
+    from xmppctl.session.base import Session
+
+_STATES = ("online", "chat", "away", "xa", "dnd", "offline")
+#: --hold without a duration.
+_FOREVER = "until ended"
+
+
+@click.command(cls=Command)
+@click.argument("words", nargs=-1, metavar=f"[{'|'.join(_STATES)}] [TEXT]")
+@click.option(
+    "--hold",
+    is_flag=False,
+    flag_value=_FOREVER,
+    metavar="[DURATION]",
+    help="Stay connected so long (90s, 10m, 1h30m), or until ended with Ctrl-C.",
+)
+@click.option(
+    "--priority",
+    type=click.IntRange(-128, 127),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="The resource's priority; a negative one gets no messages.",
+)
+@click.pass_obj
+def command(app: App, words: tuple[str, ...], hold: str | None, priority: int) -> None:
+    """Set your presence (default: online), with TEXT as its status message.
+
+    Presence lasts as long as a connection: --hold keeps one open, answers the server and shows the presence until
+    DURATION is over or Ctrl-C ends it.
+    """
+    from xmppctl.stanza.build import escape
+
+    if hold in _STATES:  # `status --hold away`: the duration was left out
+        words, hold = (hold, *words), _FOREVER
+    state, text = _state(words)
+    seconds = None if hold is None or hold == _FOREVER else _duration(hold)
+    if hold is not None and state == "offline":
+        raise UsageError("offline cannot be held: it is what remains when nothing holds a presence")
+    escape(text or "")
+    if hold is None:
+        raise DaemonError(
+            "no daemon holds a connection, and a presence lasts only as long as its connection",
+            hint=f"keep one open here: xmppctl status {state} --hold"
+            if state != "offline"
+            else "without a daemon you are offline already",
+        )
+    renderer = app.renderer()
+
+    async def main(session: Session) -> None:
+        from xmppctl.protocols.presence import announce, keep
+
+        await announce(session, state, text, priority)
+        record = {"jid": str(session.jid), "state": state, "status": text, "priority": priority}
+        if app.output != "text":
+            renderer.record({name: value for name, value in record.items() if value is not None})
+        app.note(f"{session.jid} is {state}; Ctrl-C ends it")
+        try:
+            await keep(session, seconds)
+        except DeadlineExceeded:
+            if seconds is not None:
+                raise
+
+    app.run(main, follow=True)
+
+
+def _state(words: tuple[str, ...]) -> tuple[str, str | None]:
+    """State and text. Raises UsageError."""
+    state = words[0] if words else "online"
+    if state not in _STATES:
+        raise UsageError(
+            f"{state!r} is no presence", hint="it can be " + ", ".join(_STATES) + "; TEXT stands behind it"
+        )
+    if len(words) > 2:
+        raise UsageError(f"what is {words[2]!r}?", hint="TEXT is one word of the command line: quote it")
+    return state, words[1] if len(words) == 2 and words[1] else None
+
+
+def _duration(text: str) -> float:
+    from xmppctl.config.values import BadValue, duration
+
+    try:
+        return duration(text)
+    except BadValue as error:
+        raise UsageError(
+            f"--hold {error.message}", hint="such as --hold 10m; TEXT stands before --hold"
+        ) from None
