@@ -57,6 +57,10 @@ def _invoke(arguments: Sequence[str], app: App) -> int:
 
     from xmppctl.cli.tree import root
 
+    if app.environ.get("_XMPPCTL_COMPLETE"):
+        from xmppctl.cli.tab import answer
+
+        return answer(root(), app)
     try:
         result = root().main(list(arguments), prog_name="xmppctl", standalone_mode=False, obj=app)
         return result if isinstance(result, int) else 0

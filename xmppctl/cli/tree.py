@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xmppctl.cli.options import SHARED, shared_options
 from xmppctl.cli.registry import COMMANDS
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -28,7 +31,7 @@ class _Shared(click.Command):
         own = [
             record
             for parameter in self.get_params(ctx)
-            if root or parameter not in self.shared
+            if isinstance(parameter, click.Option) and (root or parameter not in self.shared)
             if (record := parameter.get_help_record(ctx)) is not None
         ]
         with formatter.section("Options of every command" if root else "Options"):
@@ -74,6 +77,17 @@ class Root(Group):
         command: click.Command = import_module(f"xmppctl.cli.commands.{entry[0]}").command
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """As click's, but command names and helps are the registry's, importing nothing."""
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=text)
+            for name, (_, text) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Names and helps of the registry, importing nothing."""
         with formatter.section("Commands"):
@@ -97,7 +111,7 @@ class Root(Group):
 
 
 def _version(context: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
+    if value and not context.resilient_parsing:
         from xmppctl import __version__
 
         click.echo(f"xmppctl {__version__}")

@@ -33,6 +33,11 @@ def sandbox_accounts_file(environ: Mapping[str, str] = os.environ) -> Path:
     return _state_path(environ) / "sandbox" / "accounts.toml"
 
 
+def known_jids_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """The JIDs that shells complete. Creates nothing; it need not exist."""
+    return _state_path(environ) / "known-jids"
+
+
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """History, spool, recordings, sandbox: `$XDG_STATE_HOME/xmppctl`, made where it is missing. Raises ConfigError."""
     return private_directory(_state_path(environ))
