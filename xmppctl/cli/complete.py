@@ -24,7 +24,12 @@ _JID_TERMS: Final = ("from", "to", "with")
 
 def account_names(incomplete: str, environ: Mapping[str, str] = os.environ) -> list[str]:
     """Names of the user's accounts and the sandbox's. Never raises: a broken file has none."""
-    return [name for name in dict.fromkeys(_accounts(environ)) if name.startswith(incomplete)]
+    return [name for name in dict.fromkeys(_account_jids(environ)) if name.startswith(incomplete)]
+
+
+def accounts(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """As `account_names`."""
+    return account_names(incomplete, _environ(context))
 
 
 def jids(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
@@ -60,15 +65,16 @@ def topics(context: click.Context, parameter: click.Parameter, incomplete: str) 
     return [CompletionItem(name, help=text) for name, text in known.items() if name.startswith(incomplete)]
 
 
-def _accounts(environ: Mapping[str, str]) -> Mapping[str, str]:
+def _account_jids(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Name -> JID."""
-    from xmppctl.config import accounts, paths
+    from xmppctl.config import paths
+    from xmppctl.config.accounts import load
 
     found: dict[str, str] = {}
     files: tuple[Callable[[Mapping[str, str]], Path], ...] = (paths.config_file, paths.sandbox_accounts_file)
     for file in files:
         with suppress(OSError, XmppctlError):
-            for name, account in accounts.load(file(environ)).accounts.items():
+            for name, account in load(file(environ)).accounts.items():
                 found.setdefault(name, str(account.values["jid"]))
     return found
 
@@ -77,7 +83,7 @@ def _known_jids(environ: Mapping[str, str]) -> Iterable[str]:
     """The accounts' first, then those seen, the latest first."""
     from xmppctl.config import known_jids
 
-    own = [jid.partition("/")[0] for jid in _accounts(environ).values()]
+    own = [jid.partition("/")[0] for jid in _account_jids(environ).values()]
     every = dict.fromkeys(own + known_jids.load(environ)[::-1])
     return [jid for jid in every if not jid.startswith("-")]
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
+from xmppctl.cli import complete
+
 if TYPE_CHECKING:
     from xmppctl.cli.app import App
 
@@ -59,12 +61,6 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any
     return value
 
 
-def _complete_account(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
-    from xmppctl.cli.complete import account_names
-
-    return account_names(incomplete)
-
-
 def shared_options() -> list[click.Option]:
     """New click options, for one command."""
     made = []
@@ -79,7 +75,7 @@ def shared_options() -> list[click.Option]:
         else:
             arguments |= {"metavar": shared.metavar}
         if shared.name == "account":
-            arguments |= {"shell_complete": _complete_account}
+            arguments |= {"shell_complete": complete.accounts}
         elif shared.metavar in ("FILE", "PATH"):
             arguments |= {"type": click.Path()}
         made.append(click.Option([*shared.flags, shared.name], **arguments))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xmppctl.cli import complete
 from xmppctl.cli.tree import Command
 from xmppctl.errors import DeadlineExceeded, Interrupted, PartialFailure, Terminated
 
@@ -18,7 +19,7 @@ _WAIT = 10.0
 
 
 @click.command(cls=Command)
-@click.argument("to", required=False, metavar="[JID]")
+@click.argument("to", required=False, metavar="[JID]", shell_complete=complete.jids)
 @click.option(
     "--count", type=click.IntRange(1), default=1, show_default=True, metavar="N", help="Ping so often."
 )

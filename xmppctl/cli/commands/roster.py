@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xmppctl.cli import complete
 from xmppctl.cli.tree import Group
 from xmppctl.errors import PartialFailure, StanzaCondition, StanzaRefused, UsageError
 
@@ -43,7 +44,7 @@ def list_(app: App) -> None:
 
 
 @command.command("add")
-@click.argument("contact", metavar="JID")
+@click.argument("contact", metavar="JID", shell_complete=complete.jids)
 @click.option("--name", metavar="NAME", help="What you call the contact.")
 @click.option("-g", "--group", "groups", multiple=True, metavar="GROUP", help="A group to be in; repeatable.")
 @click.option(
@@ -77,7 +78,7 @@ def add(app: App, contact: str, name: str | None, groups: tuple[str, ...], subsc
 
 
 @command.command("set")
-@click.argument("contact", metavar="JID")
+@click.argument("contact", metavar="JID", shell_complete=complete.jids)
 @click.option("--name", metavar="NAME", help="What you call the contact; empty: nothing.")
 @click.option(
     "-g", "--group", "groups", multiple=True, metavar="GROUP", help="The groups to be in; repeatable."
@@ -108,7 +109,7 @@ def set_(app: App, contact: str, name: str | None, groups: tuple[str, ...], no_g
 
 
 @command.command("remove")
-@click.argument("jids", nargs=-1, required=True, metavar="JID...")
+@click.argument("jids", nargs=-1, required=True, metavar="JID...", shell_complete=complete.jids)
 @click.pass_obj
 def remove(app: App, jids: tuple[str, ...]) -> None:
     """Remove contacts, and the subscriptions in both directions with them."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xmppctl.cli import complete
 from xmppctl.cli.tree import Command
 from xmppctl.errors import MalformedInput, PartialFailure, StanzaRefused, UsageError, XmppctlError
 
@@ -21,9 +22,16 @@ _NAMED = 20
 
 
 @click.command(cls=Command)
-@click.argument("to", metavar="TO")
+@click.argument("to", metavar="TO", shell_complete=complete.jids)
 @click.argument("body", required=False, metavar="[BODY|-]")
-@click.option("--to", "others", multiple=True, metavar="JID", help="Another recipient; repeatable.")
+@click.option(
+    "--to",
+    "others",
+    multiple=True,
+    metavar="JID",
+    shell_complete=complete.jids,
+    help="Another recipient; repeatable.",
+)
 @click.option(
     "--lines", is_flag=True, help="Send each line of standard input as it comes; blank ones are not sent."
 )
