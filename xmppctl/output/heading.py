@@ -105,7 +105,7 @@ def value(text: str) -> str:
 
 def size(frame: Frame) -> str:
     """How many bytes it took on the wire."""
-    return f"{len(frame.raw):,} B"
+    return f"{len(frame.raw):,}B"
 
 
 def specs(frame: Frame, *, titles: bool = True) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from xmppctl.output import heading
@@ -17,9 +18,17 @@ _MAX_SUMMARY: Final = 400
 
 
 def one_line(
-    frame: Frame, palette: Palette = PLAIN, *, signs: Signs = heading.UNICODE, width: int | None = None
+    frame: Frame,
+    palette: Palette = PLAIN,
+    *,
+    signs: Signs = heading.UNICODE,
+    width: int | None = None,
+    encodable: Callable[[str], str] | None = None,
 ) -> str:
-    """The frame as one line without its line break, cut to `width` cells where a terminal says so."""
+    """The frame as one line without its line break, cut to `width` cells where a terminal says so.
+
+    `encodable` turns text into what the stream's encoding can hold, before it is measured.
+    """
     parts = [heading.head(frame, palette, signs)]
     specs = heading.specs(frame, titles=False)
     if specs:
@@ -29,6 +38,8 @@ def one_line(
     if said:
         parts.append(f"{palette.error if is_failure(frame) else palette.text}{said}{palette.reset}")
     line = "  ".join(parts)
+    if encodable is not None:
+        line = encodable(line)
     return line if width is None else crop(line, width, ellipsis=signs.ellipsis)
 
 
@@ -55,10 +66,16 @@ def _presence(frame: Frame) -> str:
     for name in ("show", "status"):
         tag = f"{frame.namespace} {name}"
         if tag in frame.payloads:
-            element = frame.element().find(f"{{{frame.namespace}}}{name}")
-            text = "" if element is None else "".join(element.itertext())
-            said.append(safe(text, limit=_MAX_SUMMARY))
+            said.append(safe(_child_text(frame, name), limit=_MAX_SUMMARY))
     others = [
         name for name in frame.payloads if name.rpartition(" ")[2] not in ("show", "status", "priority")
     ]
     return " ".join([*said, heading.summary_names(others)]).strip()
+
+
+def _child_text(frame: Frame, name: str) -> str:
+    try:
+        element = frame.element().find(f"{{{frame.namespace}}}{name}")
+    except ValueError:  # a frame made by hand, of bytes that are no XML
+        return ""
+    return "" if element is None else "".join(element.itertext())

@@ -44,9 +44,12 @@ class Markup:
     With `full` nothing is folded.
     """
 
-    def __init__(self, palette: Palette, *, line_break: str = "↵", full: bool = False) -> None:
+    def __init__(
+        self, palette: Palette, *, line_break: str = "↵", ellipsis: str = "…", full: bool = False
+    ) -> None:
         self.palette = palette
         self.full = full
+        self._ellipsis = ellipsis
         self._break = f"{palette.dim}{line_break}{palette.reset}\n"
         self._tag: Callable[[str, str, bool], str] = self._colored_tag if palette.colored else self._plain_tag
 
@@ -132,14 +135,21 @@ class Markup:
 
     def _note(self, hidden: int) -> str:
         palette = self.palette
-        return f"{palette.dim}[{hidden:,} more characters]{palette.reset}"
+        return f"{palette.dim}{self._ellipsis}[{hidden:,} more characters]{palette.reset}"
 
     def _plain_tag(self, tag: str, namespace: str = "", bad: bool = False) -> str:  # noqa: ARG002 (one signature)
         if _TAG_SPACE.search(tag):
             tag = _one_row(tag)
         if len(tag) > FOLD_OVER and not self.full:
-            tag = _VALUE.sub(_fold_value, tag)
+            tag = _VALUE.sub(self._fold_value, tag)
         return tag
+
+    def _fold_value(self, match: re.Match[str]) -> str:
+        value = match.group()
+        hidden = len(value) - 2 - FOLD_KEEP
+        if len(value) - 2 <= FOLD_OVER:
+            return value
+        return f"{value[: FOLD_KEEP + 1]}{self._ellipsis}[{hidden:,} more characters]{value[-1]}"
 
     def _colored_tag(self, tag: str, namespace: str, bad: bool) -> str:
         palette = self.palette
@@ -183,13 +193,6 @@ def _one_row(tag: str) -> str:
         position = match.end()
     pieces.append(_TAG_SPACE.sub(" ", tag[position:]))
     return "".join(pieces)
-
-
-def _fold_value(match: re.Match[str]) -> str:
-    value = match.group()
-    if len(value) <= FOLD_OVER:
-        return value
-    return f"{value[: FOLD_KEEP + 1]}[{len(value) - FOLD_KEEP - 2:,} more characters]{value[-1]}"
 
 
 def _ends(parts: list[str]) -> list[int | None]:

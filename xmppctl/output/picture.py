@@ -22,7 +22,7 @@ from xmppctl.output.pretty import Pretty
 from xmppctl.stanza.frame import NS_CLIENT, NS_STREAM, Frame
 from xmppctl.stanza.splitter import Splitter
 
-_FONT_FACE: Final = re.compile(r"@font-face\s*\{[^}]*\}\s*")
+_FONT_FACE: Final = re.compile(r"@font-face\s*\{\{.*?\}\}\s*", re.DOTALL)
 _FONT_FAMILY: Final = re.compile(r"font-family:\s*Fira Code,\s*monospace")
 _HEADER: Final = f"<stream:stream xmlns='{NS_CLIENT}' xmlns:stream='{NS_STREAM}' version='1.0'>".encode()
 

@@ -6,6 +6,7 @@ never be read as markup. Everything of a frame but its head is indented, so noth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from xmppctl.errors import StanzaCondition
@@ -15,25 +16,35 @@ from xmppctl.output.markup import Markup
 from xmppctl.output.palette import PLAIN, Palette
 from xmppctl.output.safe import notation, safe, substitute
 from xmppctl.output.wrap import fold
-from xmppctl.stanza.frame import Frame
+from xmppctl.stanza.frame import NS_STREAM, Frame
 
 _MARGIN: Final = "  "
 _MAX_INDENT: Final = (
     64  # deeper elements are not moved further right: 200 levels would fill a screen with margin
 )
 _HANG: Final = "    "
+_MAX_TEXT: Final = 500
 _SPACES: Final = tuple("  " * depth for depth in range(_MAX_INDENT // 2 + 1))
 
 
 class Pretty:
-    """Renders frames as text in the colours of `palette`; `full` unfolds long text."""
+    """Renders frames as text in the colours of `palette`; `full` unfolds long text.
+
+    `encodable` turns text into what the stream's encoding can hold, so that lines are measured as they will be shown.
+    """
 
     def __init__(
-        self, palette: Palette = PLAIN, *, signs: Signs = heading.UNICODE, full: bool = False
+        self,
+        palette: Palette = PLAIN,
+        *,
+        signs: Signs = heading.UNICODE,
+        full: bool = False,
+        encodable: Callable[[str], str] | None = None,
     ) -> None:
         self.palette = palette
         self.signs = signs
-        self._markup = Markup(palette, line_break=signs.line_break, full=full)
+        self._encodable = encodable
+        self._markup = Markup(palette, line_break=signs.line_break, ellipsis=signs.ellipsis, full=full)
 
     def frame(self, frame: Frame, width: int | None = None) -> str:
         """The frame over as many lines as it takes, the last one ended with a line break.
@@ -53,18 +64,23 @@ class Pretty:
         palette = self.palette
         if frame.kind == "stream" and not frame.names and not frame.raw.strip(b" \t\r\n"):
             plain = heading.head(frame, PLAIN, self.signs)
-            return f"{palette.dim}{plain}  {heading.value(frame.text)}{palette.reset}"
-        line = heading.head(frame, palette, self.signs)
-        specs = heading.specs(frame)
-        if specs:
-            line += f"  {palette.xep}{specs}{palette.reset}"
-        line += f"  {palette.dim}{heading.size(frame)}{palette.reset}"
+            line = f"{palette.dim}{plain}  {heading.value(frame.text)}{palette.reset}"
+        else:
+            line = heading.head(frame, palette, self.signs)
+            specs = heading.specs(frame)
+            if specs:
+                line += f"  {palette.xep}{specs}{palette.reset}"
+            line += f"  {palette.dim}{heading.size(frame)}{palette.reset}"
+        if self._encodable is not None:
+            line = self._encodable(line)
         return line if width is None else fold(line, width, indent="", hang=_HANG)
 
     def _xml(self, frame: Frame, width: int | None, lines: list[str]) -> None:
         text = frame.text
         if not (text.isascii() and text.isprintable()):
             text = substitute(text, notation, keep="\t\n\r")
+            if self._encodable is not None:
+                text = self._encodable(text)
         limit = _MAX_INDENT if width is None else min(_MAX_INDENT, width // 2)
         deepest = limit // 2 - 1
         error = is_failure(frame) and frame.kind == "nonza"
@@ -84,23 +100,36 @@ class Pretty:
             indent = hang
 
     def _explanation(self, frame: Frame, width: int | None) -> list[str]:
-        """What the error says, what it commonly means, what to try."""
-        from xmppctl.stanza.explain import explain
-
+        """What the error says; of one that came in also what it commonly means, and what to try."""
         condition = condition_of(frame)
         if condition is None:
             return []
         palette = self.palette
-        said = condition.condition + (f" ({condition.type})" if condition.type else "")
+        said = " ".join(filter(None, (condition.condition, condition.application.rpartition("}")[2])))
+        if condition.type:
+            said += f" ({condition.type})"
         line = f"{palette.error}! {safe(said, limit=heading.MAX_VALUE)}{palette.reset}"
         if condition.text:
-            line += f": {safe(condition.text, limit=500)}"
-        rows = [line]
-        meaning, advice = explain(condition)
-        rows.extend(f"  {text}" for text in (meaning, advice) if text)
+            line += f": {safe(condition.text, limit=_MAX_TEXT)}"
+        rows = [line if self._encodable is None else self._encodable(line)]
+        if frame.direction == "in":
+            meaning, advice = _explain(frame, condition)
+            rows += [f"  {meaning}", f"  try: {advice}"]
         if width is None:
             return [_MARGIN + row for row in rows]
         return [fold(row, width, indent=_MARGIN, hang=_MARGIN + _HANG) for row in rows]
+
+
+def _explain(frame: Frame, condition: StanzaCondition) -> tuple[str, str]:
+    from xmppctl.stanza import explain
+
+    if frame.type == "error":
+        return explain.explain(condition, frame.sender)
+    if frame.namespace == NS_STREAM:
+        return explain.explain_stream(condition.condition)
+    if frame.name == "failure":
+        return explain.explain_sasl(condition.condition)
+    return explain.explain(condition)
 
 
 def condition_of(frame: Frame) -> StanzaCondition | None:

@@ -71,7 +71,10 @@ def body_of(frame: Frame, text: str) -> str | None:
         match = _PLAIN_BODY.search(text)
         if match:
             return match.group(1)
-    return frame.body
+    try:
+        return frame.body
+    except ValueError:  # a frame made by hand, of bytes that are no XML: there is no body to read
+        return None
 
 
 def json_line(record: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from xmppctl.output import heading
 from xmppctl.output.base import Renderer
@@ -12,6 +12,9 @@ from xmppctl.output.palette import COLORS, PLAIN, Palette
 from xmppctl.output.safe import safe
 from xmppctl.output.sink import Sink
 from xmppctl.stanza.frame import Frame
+
+if TYPE_CHECKING:
+    from xmppctl.output.pretty import Pretty
 
 __all__ = ["Renderer", "TextRenderer", "make_renderer", "wants_color"]
 
@@ -83,6 +86,7 @@ class TextRenderer(Renderer):
         self._signs = heading.UNICODE if sink.holds_unicode else heading.ASCII
         self._form = form
         self._full = full
+        self._encodable = None if sink.is_utf8 else sink.encodable
         self._on_terminal = sink.is_terminal
         self._pretty = self._make_pretty() if form == "pretty" else None
 
@@ -93,7 +97,9 @@ class TextRenderer(Renderer):
             return
         from xmppctl.output.line import one_line
 
-        line = one_line(frame, self._palette, signs=self._signs, width=self._width())
+        line = one_line(
+            frame, self._palette, signs=self._signs, width=self._width(), encodable=self._encodable
+        )
         self.sink.write(line + "\n")
 
     def record(self, record: Mapping[str, Any], text: str | None = None) -> None:
@@ -135,7 +141,7 @@ class TextRenderer(Renderer):
             return self._given_width
         return self.sink.columns
 
-    def _make_pretty(self) -> Any:
+    def _make_pretty(self) -> Pretty:
         from xmppctl.output.pretty import Pretty
 
-        return Pretty(self._palette, signs=self._signs, full=self._full)
+        return Pretty(self._palette, signs=self._signs, full=self._full, encodable=self._encodable)

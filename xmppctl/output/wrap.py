@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 RESET: Final = "\x1b[0m"
@@ -21,6 +22,11 @@ def cells(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
+
+
+@lru_cache(maxsize=4096)
+def _width(char: str) -> int:
+    return cells(char)
 
 
 def cut(text: str, width: int, *, ellipsis: str = "…") -> str:
@@ -83,9 +89,9 @@ def _fitting(text: str, start: int, width: int) -> int:
     end, used = start, 0
     while end < len(text):
         stop = end + 1
-        while stop < len(text) and not text[stop].isascii() and cells(text[stop]) == 0:
+        while stop < len(text) and _width(text[stop]) == 0:
             stop += 1  # a combining mark stays with its letter
-        used += cells(text[end:stop])
+        used += _width(text[end]) if stop == end + 1 else cells(text[end:stop])
         if used > width and end > start:
             break
         end = stop

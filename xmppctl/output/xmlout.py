@@ -50,14 +50,18 @@ class XmlDocument(Renderer):
             text = _document_head(self._context)
         where = f"direction={quoteattr(frame.direction)} time={quoteattr(utc_time(frame.time))}"
         if frame.kind == "stream":
-            text += f"<?stream {where} xml={_quoted(frame.text)}?>\n"
+            text += f"<?stream {where} xml={self._ascii(_quoted(frame.text), _all_references)}?>\n"
         else:
             text += f"<?frame {where}?>\n{self._element(frame)}\n"
         self.sink.write_bytes(text.encode("utf-8", "replace"))
 
     def _element(self, frame: Frame) -> str:
         text = element_text(frame, self._context or {})
-        return text if self.sink.is_utf8 or text.isascii() else _by_piece(text, _all_references)
+        return self._ascii(text, lambda text: _by_piece(text, _all_references))
+
+    def _ascii(self, text: str, to_ascii: Callable[[str], str]) -> str:
+        """`text`, without letters that a terminal which does not expect UTF-8 could take for control characters."""
+        return text if self.sink.is_utf8 or text.isascii() else to_ascii(text)
 
     def begin_list(self) -> None:
         """The document is always a list: it gets its root element even if nothing follows."""
