@@ -7,8 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -58,11 +58,12 @@ def run_program(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     Signals that would end us go to the program: we end when it has.
     """
     program = shutil.which(argv[0], path=environ.get("PATH", os.defpath)) or argv[0]
-    try:
-        child = subprocess.Popen([program, *argv[1:]], env=environ)
-    except OSError as error:
-        raise MissingProgram(f"{argv[0]} cannot be run: {error.strerror or error}") from None
-    with child, _signals_to(child):
+    with _forwarded_signals() as receive:
+        try:
+            child = subprocess.Popen([program, *argv[1:]], env=environ)
+        except OSError as error:
+            raise MissingProgram(f"{argv[0]} cannot be run: {error.strerror or error}") from None
+        receive(child)
         code = child.wait()
     return code if code >= 0 else 128 - code
 
@@ -72,18 +73,30 @@ def _path_with_us(path: str) -> str:
 
 
 @contextmanager
-def _signals_to(child: subprocess.Popen[bytes]) -> Iterator[None]:
+def _forwarded_signals() -> Iterator[Callable[[subprocess.Popen[bytes]], None]]:
+    """Inside, signals go to the child that the given function is told of, also those that came before it was."""
+    children: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def receive(child: subprocess.Popen[bytes]) -> None:
+        children.append(child)
+        for number in early:
+            child.send_signal(number)
+
     def forward(number: int, _: FrameType | None) -> None:
-        if number != signal.SIGINT or not _terminal_is_ours():
-            with suppress(ProcessLookupError):
-                child.send_signal(number)
+        if number == signal.SIGINT and _terminal_is_ours():
+            return
+        if not children:
+            early.append(number)
+        for child in children:
+            child.send_signal(number)
 
     before = {number: signal.getsignal(number) for number in _FORWARDED}
     for number, handler in before.items():
         if handler != signal.SIG_IGN:
             signal.signal(number, forward)
     try:
-        yield
+        yield receive
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
