@@ -19,6 +19,7 @@ _LOCAL_FORBIDDEN: Final = re.compile(r"""["&'/:<>@\s\x00-\x1f\x7f]""")
 _DOMAIN_ASCII: Final = re.compile(
     r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*\Z"
 )
+_LABEL: Final = r"(?!-)(?:[a-z0-9_-]|[^\x00-\x7f])+(?<!-)"
 _RESOURCE_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -112,6 +113,8 @@ def _resource(text: str, resource: str) -> str:
 def _ipv6(text: str, domain: str) -> str:
     from ipaddress import AddressValueError, IPv6Address
 
+    if "%" in domain:
+        raise _bad(text, "a zone cannot stand in it (RFC 3986 section 3.2.2)")
     try:
         return f"[{IPv6Address(domain[1:-1])}]"
     except AddressValueError as error:
@@ -122,10 +125,14 @@ def _international(text: str, domain: str) -> str:
     from encodings.idna import nameprep
 
     try:
-        prepared = ".".join(nameprep(label) for label in re.split("[.。．｡]", domain))
+        labels = [nameprep(label) for label in re.split("[.。．｡]", domain)]
+        prepared = ".".join(labels)
         prepared.encode("idna")
     except UnicodeError as error:
         raise _bad(text, f"{domain!r} is not a domain name: {error}") from None
+    # Compatibility forms turn into ASCII, some of it with a meaning: U+FF0F becomes the / before a resource.
+    if not all(re.fullmatch(_LABEL, label) for label in labels):
+        raise _bad(text, f"{domain!r} is not a domain name")
     return prepared
 
 
