@@ -7,12 +7,10 @@ that the renderers ever write.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Palette:
+class Palette(NamedTuple):
     """An SGR sequence a role; `reset` ends each of them."""
 
     reset: str = ""

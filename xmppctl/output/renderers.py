@@ -88,11 +88,13 @@ class TextRenderer(Renderer):
         self._full = full
         self._encodable = None if sink.is_utf8 else sink.encodable
         self._on_terminal = sink.is_terminal
-        self._pretty = self._make_pretty() if form == "pretty" else None
+        self._pretty: Pretty | None = None
 
     def frame(self, frame: Frame) -> None:
         """Show a frame."""
-        if self._pretty is not None:
+        if self._form == "pretty":
+            if self._pretty is None:
+                self._pretty = self._make_pretty()
             self.sink.write(self._pretty.frame(frame, self._width()))
             return
         from xmppctl.output.line import one_line

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, Literal
 
 #: What is never shown as it is, as the inside of a character class.
@@ -23,12 +24,10 @@ _RANGES: Final = (
     "\u2060-\u206f\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     "\U00013430-\U00013440\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 ) + "".join(f"{chr(plane << 16 | 0xFFFE)}{chr(plane << 16 | 0xFFFF)}" for plane in range(1, 17))
-_UNSAFE: Final = {
-    keep: re.compile(f"(?![{keep}])[{_RANGES}]" if keep else f"[{_RANGES}]") for keep in ("", "\n", "\t\n\r")
-}
+Keep = Literal["", "\n", "\t\n\r"]
 
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_EMOJI_BASE: Final = re.compile("[\xa9\xae\u203c-\u3299\U0001f000-\U0001faff]")
+_EMOJI_BASES: Final = (("\xa9", "\xa9"), ("\xae", "\xae"), ("\u203c", "\u3299"), ("\U0001f000", "\U0001faff"))
 _KEYCAP: Final = "\u20e3"
 _ELLIPSIS: Final = "…"
 _TAB_WIDTH: Final = 8
@@ -65,12 +64,12 @@ def notation(char: str) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
-def substitute(text: str, show: Callable[[str], str], *, keep: Literal["", "\n", "\t\n\r"] = "") -> str:
+def substitute(text: str, show: Callable[[str], str], *, keep: Keep = "") -> str:
     """`text` with each unsafe character replaced by `show(character)`: for other notations of the one rule.
 
     The white space in `keep` is left to the caller.
     """
-    pattern = _UNSAFE[keep]
+    pattern = _unsafe(keep)
     if pattern.search(text) is None:
         return text
 
@@ -81,8 +80,14 @@ def substitute(text: str, show: Callable[[str], str], *, keep: Literal["", "\n",
     return pattern.sub(replace, text)
 
 
+@lru_cache(maxsize=3)
+def _unsafe(keep: Keep) -> re.Pattern[str]:
+    """Compiled when first needed: most runs show only printable ASCII."""
+    return re.compile(f"(?![{keep}])[{_RANGES}]" if keep else f"[{_RANGES}]")
+
+
 def _presents_emoji(text: str, index: int) -> bool:
     """Whether the variation selector at `index` chooses how the symbol before it looks (UTS #51 section 1.4)."""
     if text[index + 1 : index + 2] == _KEYCAP:
         return text[index - 1 : index] in tuple("0123456789#*")
-    return index > 0 and _EMOJI_BASE.match(text, index - 1) is not None
+    return index > 0 and any(first <= text[index - 1] <= last for first, last in _EMOJI_BASES)
