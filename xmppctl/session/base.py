@@ -13,25 +13,27 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final
 
 from xmppctl.errors import (
-    BadJid,
     ConnectionLost,
     DeadlineExceeded,
     Interrupted,
-    StanzaRefused,
+    StreamError,
     Terminated,
     XmppctlError,
 )
+from xmppctl.session.acks import NS_SM, REQUEST, Acks
 from xmppctl.session.deadline import Deadline
+from xmppctl.session.failures import refusal as refusal
+from xmppctl.session.failures import refuse_errors as refuse_errors
+from xmppctl.session.failures import stream_error
+from xmppctl.session.replies import Replies
+from xmppctl.session.replies import prepared as prepared
 from xmppctl.stanza import build
 from xmppctl.stanza.frame import NS_STANZAS, NS_STREAM, Frame
 from xmppctl.stanza.jid import Jid
 
 if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
-
     from xmppctl.session.bridge import Bridge
 
-NS_SM: Final = "urn:xmpp:sm:3"
 NS_PING: Final = "urn:xmpp:ping"
 NS_ROSTER: Final = "jabber:iq:roster"
 
@@ -39,6 +41,8 @@ Select = Callable[[Frame], bool]
 
 #: How long the server may take to close its stream after we have closed ours.
 CLOSE_SECONDS: Final = 2.0
+#: Answers to requests that may wait for the server to read them, in bytes: a flood must not fill our memory.
+MAX_UNREAD_ANSWERS: Final = 1024 * 1024
 
 
 class Subscription(AsyncIterator[Frame]):
@@ -72,16 +76,6 @@ class Subscription(AsyncIterator[Frame]):
             self._session.subscriptions.remove(self)
 
 
-class _Pending:
-    """An iq that waits for its reply."""
-
-    __slots__ = ("reply", "senders")
-
-    def __init__(self, senders: frozenset[str | None]) -> None:
-        self.senders = senders
-        self.reply: Frame | None = None
-
-
 class Session:
     """An open session. Kinds: direct (blocking or on an event loop) and memory."""
 
@@ -95,16 +89,17 @@ class Session:
         self.closed = False
         #: Hears of every stanza but requests: slixmpp, where its plugins run on the session.
         self.listener: Callable[[Frame], None] | None = None
-        self._failure: XmppctlError | None = None
+        self._failure: Exception | None = None
         #: Nothing more will come: the server has closed its stream, or the connection is gone.
         self._over = False
+        #: Nothing more can be sent either.
+        self._gone = False
+        self._unread_answers = 0
         #: Whether a signal has ended the session's waits.
         self.interrupted = False
-        self._pending: dict[str, _Pending] = {}
-        self._sm = "off"  # off, asked, on
-        self._sm_sent = 0
-        self._sm_acked = 0
-        self._sm_received = 0
+        #: The iq replies that are waited for.
+        self.replies = Replies(jid)
+        self._acks = Acks()
 
     # -- what a kind of session provides --
 
@@ -113,7 +108,7 @@ class Session:
         raise NotImplementedError
 
     async def _pump(self, deadline: Deadline, doing: str) -> None:
-        """Wait until something has come in, been sent or changed, and hand it to `_received`. Raises DeadlineExceeded."""
+        """Wait until something has come in, been sent or changed; hand it to `_received`. Raises DeadlineExceeded."""
         raise NotImplementedError
 
     async def _flush(self, deadline: Deadline) -> None:
@@ -123,6 +118,15 @@ class Session:
     def _hang_up(self) -> None:
         """Close the transport."""
         raise NotImplementedError
+
+    def _queued(self) -> int:
+        """How many bytes the server has yet to take."""
+        return 0
+
+    @property
+    def tap_failure(self) -> Exception | None:
+        """What `on_frame` raised."""
+        return None
 
     def wake(self) -> None:
         """Have `wait` ask its predicate again, though no stanza has come."""
@@ -137,10 +141,9 @@ class Session:
     ) -> bool:
         """Wait until `descriptor` can be read (or has hung up); what the server sends meanwhile is handled.
 
-        False as soon as `unless` holds, which is asked after each stanza. Raises as `wait` does. Only on sessions
-        that block.
+        False as soon as `unless` holds, which is asked after each stanza. Raises as `wait` does.
         """
-        raise NotImplementedError("this session runs on an event loop")
+        raise NotImplementedError
 
     async def client(self) -> Bridge:
         """A slixmpp client on this session, for its plugins. Only on sessions that run on an event loop."""
@@ -154,21 +157,19 @@ class Session:
         await self.flush(timeout)
 
     async def flush(self, timeout: float | None = None) -> None:
-        """Return when what was written is on its way. Raises DeadlineExceeded after `timeout` seconds."""
+        """Return when what was written is on its way. Raises as `wait` does."""
         await self._flush(self.deadline.within(timeout))
+        self.check()
 
     def write(self, stanza: str | bytes) -> None:
         """Queue one stanza without waiting; order is kept."""
-        if self._failure is not None:
-            raise self._failure
+        self.check()
         self._write(stanza.encode() if isinstance(stanza, str) else stanza)
-        if self._sm != "off":
-            self._sm_sent += 1
+        self._acks.note_sent()
 
     def write_nonza(self, nonza: str | bytes) -> None:
         """Queue an element that is no stanza: acknowledgements (XEP-0198) do not count it."""
-        if self._failure is not None:
-            raise self._failure
+        self.check()
         self._write(nonza.encode() if isinstance(nonza, str) else nonza)
 
     async def request(self, iq: str, timeout: float | None = None) -> Frame:
@@ -187,44 +188,18 @@ class Session:
 
         element = parse(iq)
         id_, to = element.get("id") or "", element.get("to")
-        key = self.expect_reply(id_, to)
+        key = self.replies.expect(id_, to)
         try:
             await self.send(iq, timeout)
             whom = to or self.jid.domain
             await self.wait(
-                lambda: self.reply_to(key) is not None, timeout, doing=f"waiting for a reply from {whom}"
+                lambda: self.replies.get(key) is not None, timeout, doing=f"waiting for a reply from {whom}"
             )
-            reply = self.reply_to(key)
+            reply = self.replies.get(key)
             assert reply is not None
             return reply
         finally:
-            self.forget_reply(key)
-
-    def expect_reply(self, id_: str, to: str | None) -> str:
-        """Watch for the reply to an iq that is about to be sent; return the key for `reply_to`."""
-        if id_ in self._pending:
-            raise ValueError(f"an iq with the id {id_!r} is already waiting for its reply")
-        self._pending[id_] = _Pending(self.repliers(to))
-        return id_
-
-    def reply_to(self, key: str) -> Frame | None:
-        """The reply, if it has come."""
-        pending = self._pending.get(key)
-        return pending.reply if pending else None
-
-    def forget_reply(self, key: str) -> None:
-        """Stop watching for a reply."""
-        self._pending.pop(key, None)
-
-    def repliers(self, to: str | None) -> frozenset[str | None]:
-        """Who may answer (RFC 6120 section 8.1.2.1): whom was asked; the server may answer for the own account without a name."""
-        own: set[str | None] = {None, self.jid.bare, str(self.jid)}
-        if to is None:
-            return frozenset(own | {self.jid.domain})
-        asked = prepared(to)
-        if asked in (self.jid.bare, self.jid.domain):
-            return frozenset({None, asked})
-        return frozenset({asked})
+            self.replies.forget(key)
 
     # -- receiving --
 
@@ -244,8 +219,7 @@ class Session:
         """
         limit = self.deadline.within(timeout)
         while not predicate():
-            if self._failure is not None:
-                raise self._failure
+            self.check()
             await self._pump(limit, doing)
 
     async def sleep(self, seconds: float) -> None:
@@ -265,16 +239,26 @@ class Session:
             self._failure = None
         self.deadline = Deadline(seconds)
 
-    def fail(self, error: XmppctlError) -> None:
+    def check(self) -> None:
+        """Raise what has ended the session, if anything has."""
+        if self._failure is not None:
+            raise self._failure
+
+    def fail(self, error: Exception) -> None:
         """End every wait with `error`; the first one stays."""
         if self._failure is None:
             self._failure = error
-        if isinstance(error, ConnectionLost):
-            self._over = True
         self.wake()
+
+    def lose(self, error: XmppctlError) -> None:
+        """The connection is gone: end every wait with `error`."""
+        self._over = self._gone = True
+        self.fail(error)
 
     def _received(self, frame: Frame) -> None:
         """Take one frame from the server."""
+        if self._over:
+            return
         kind = frame.kind
         if kind == "stream":
             if frame.names and frame.raw.startswith(b"</"):
@@ -284,12 +268,8 @@ class Session:
         if kind == "nonza":
             self._nonza(frame)
             return
-        if self._sm == "on":
-            self._sm_received += 1
-        if kind == "iq" and frame.type in ("result", "error"):
-            pending = self._pending.get(frame.id or "")
-            if pending is not None and pending.reply is None and prepared(frame.sender) in pending.senders:
-                pending.reply = frame
+        self._acks.note_received()
+        self.replies.offer(frame)
         for subscription in tuple(self.subscriptions):
             subscription.offer(frame)
         if kind == "iq" and frame.type in ("get", "set"):
@@ -305,35 +285,47 @@ class Session:
         head = {"id": request.id or "", "to": request.sender}
         own_server = prepared(request.sender) in (None, self.jid.bare)
         if request.type == "set" and own_server and f"{NS_ROSTER} query" in request.payloads:
-            self.write(f"<iq{build.attributes({'type': 'result', **head})}/>")
+            answer = f"<iq{build.attributes({'type': 'result', **head})}/>"
+        else:
+            answer = (
+                f"<iq{build.attributes({'type': 'error', **head})}>"
+                f"<error type='cancel'><service-unavailable xmlns='{NS_STANZAS}'/></error></iq>"
+            )
+        self._reply(answer.encode(), stanza=True)
+
+    def _reply(self, answer: bytes, *, stanza: bool) -> None:
+        """Send what the protocol demands of us unasked; nothing may follow our footer."""
+        if self.closed or self._failure is not None:
             return
-        self.write(
-            f"<iq{build.attributes({'type': 'error', **head})}>"
-            f"<error type='cancel'><service-unavailable xmlns='{NS_STANZAS}'/></error></iq>"
-        )
+        waiting = self._unread_answers if self._queued() else 0
+        self._unread_answers = waiting + len(answer)
+        if self._unread_answers > MAX_UNREAD_ANSWERS:
+            self.fail(
+                StreamError(
+                    "the server sends requests and does not read the answers",
+                    condition="policy-violation",
+                    hint="this is a fault of the server, or an attack; the stream was closed",
+                )
+            )
+        elif stanza:
+            self.write(answer)
+        else:
+            self._write(answer)
 
     def _nonza(self, frame: Frame) -> None:
-        name = frame.names[0]
-        if name == f"{NS_STREAM} error":
-            from xmppctl.session.login import stream_error
-
+        if frame.names[0] == f"{NS_STREAM} error":
             self.fail(stream_error(frame, self.jid.domain))
-        elif name == f"{NS_SM} r" and self._sm == "on":
-            self._write(f"<a xmlns='{NS_SM}' h='{self._sm_received}'/>".encode())
-        elif name == f"{NS_SM} a":
-            self._sm_acked = max(self._sm_acked, _number(frame.attributes.get("h")))
-        elif name == f"{NS_SM} enabled":
-            self._sm = "on"
-        elif name == f"{NS_SM} failed":
-            self._sm = "off"
+        elif frame.namespace == NS_SM:
+            answer = self._acks.take(frame)
+            if answer is not None:
+                self._reply(answer, stanza=False)
 
     # -- stream management and the barrier --
 
     def enable_acks(self) -> None:
         """Ask for acknowledgements (XEP-0198 section 3), if the server has them. Rides along with the next stanza."""
-        if f"{NS_SM} sm" in self.features and self._sm == "off":
-            self._write(f"<enable xmlns='{NS_SM}'/>".encode())
-            self._sm = "asked"
+        if f"{NS_SM} sm" in self.features and self._acks.off:
+            self.write_nonza(self._acks.enable())
 
     async def barrier(self, timeout: float | None = None) -> None:
         """Return when the server has surely processed everything that was sent, and its answers to it have come in.
@@ -342,12 +334,12 @@ class Session:
         the acknowledgement says that the server has the stanzas; what it says of them (a bounce) travels the way of
         the ping's reply, and ejabberd acknowledges before it bounces. Raises DeadlineExceeded.
         """
-        sent = self._sm_sent
-        if self._sm != "off":
-            self._write(f"<r xmlns='{NS_SM}'/>".encode())
+        sent = self._acks.sent
+        if not self._acks.off:
+            self.write_nonza(REQUEST)
         await self.ask(build.iq("get", f"<ping xmlns='{NS_PING}'/>", to=self.jid.domain), timeout)
         await self.wait(
-            lambda: self._sm == "off" or self._sm_acked >= sent,
+            lambda: self._acks.cover(sent),
             timeout,
             doing="waiting for the server's acknowledgement",
         )
@@ -355,13 +347,19 @@ class Session:
     # -- closing --
 
     async def close(self) -> None:
-        """Close the stream properly (RFC 6120 section 4.4), waiting a little for the server to do the same. Never raises."""
+        """Close the stream properly (RFC 6120 section 4.4), waiting a little for the server to do the same.
+
+        Never raises: what went wrong in `on_frame` meanwhile is in `tap_failure`.
+        """
         if self.closed:
             return
         self.closed = True
+        self.listener = None
+        for subscription in tuple(self.subscriptions):
+            subscription.close()
         limit = Deadline(CLOSE_SECONDS)
         try:
-            if not self._over:
+            if not self._gone:
                 self._write(b"</stream:stream>")
                 await self._flush(limit)
             while not self._over:
@@ -370,39 +368,4 @@ class Session:
             pass  # it is over either way
         finally:
             self._hang_up()
-
-
-def refuse_errors(reply: Frame) -> None:
-    """Raise StanzaRefused if `reply` is an error stanza."""
-    if reply.type == "error":
-        raise refusal(reply.element(), reply.text)
-
-
-def refusal(stanza: Element, text: str) -> StanzaRefused:
-    """The error for an error stanza; `text` is the stanza as XML."""
-    from xmppctl.stanza.explain import explain
-    from xmppctl.stanza.tree import stanza_condition
-
-    reason = stanza_condition(stanza)
-    meaning, hint = explain(reason)
-    kind = f" ({reason.type})" if reason.type else ""
-    return StanzaRefused(
-        f"{stanza.get('from') or 'the server'} refused: {reason.condition}{kind}: {reason.text or meaning}",
-        reason=reason,
-        hint=hint,
-        stanza=text,
-    )
-
-
-def prepared(jid: str | None) -> str | None:
-    """A JID that came from the network, prepared for comparison; as it is where it is none."""
-    if jid is None:
-        return None
-    try:
-        return str(Jid.parse(jid))
-    except BadJid:
-        return jid
-
-
-def _number(text: str | None) -> int:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else 0
+            self.lose(ConnectionLost("the session is closed"))

@@ -8,7 +8,8 @@ wrong while it connects cannot happen. What it does wrong afterwards (1.17) is m
   not asked for;
 - any stanza with a matching id resolves an iq: only an iq result or error does, from whom was asked;
 - archive results (XEP-0313) are matched by queryid only: they must come from the archive that was asked;
-- plugins answer requests on their own: requests never reach it, the session refuses them as RFC 6120 demands.
+- plugins answer requests on their own: requests never reach it, the session refuses them as RFC 6120 demands;
+- it logs text from the network as it came: its log goes nowhere, and what no one caught ends the session.
 
 This is the only module that imports slixmpp.
 """
@@ -16,17 +17,21 @@ This is the only module that imports slixmpp.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Awaitable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from slixmpp import JID, ClientXMPP
 from slixmpp.exceptions import IqError, IqTimeout
+from slixmpp.stanza.rootstanza import RootStanza
 from slixmpp.xmlstream.matcher.base import MatcherBase
 from slixmpp.xmlstream.tostring import tostring
 
-from xmppctl.errors import XmppctlError
-from xmppctl.session.base import prepared, refusal
+from xmppctl.errors import DeadlineExceeded
+from xmppctl.session.failures import refusal
+from xmppctl.session.replies import prepared
+from xmppctl.stanza.tree import parse
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -35,6 +40,9 @@ if TYPE_CHECKING:
     from xmppctl.stanza.frame import Frame
 
 T = TypeVar("T")
+
+# Without a handler, Python prints warnings of libraries on standard error.
+logging.getLogger("slixmpp").addHandler(logging.NullHandler())
 
 NS_MAM: Final = "urn:xmpp:mam:2"
 
@@ -46,14 +54,14 @@ _PLUGIN_CONFIG: Final = {
 }
 
 
-class _OnlyReplies(MatcherBase):  # type: ignore[misc]
+class _OnlyReplies(MatcherBase):
     """In place of the matcher of an iq's callback: an iq result or error with the id, from one who may answer."""
 
     def __init__(self, inner: MatcherBase, session: Session) -> None:
         super().__init__(inner._criteria)
         asked = str(inner._criteria["peer"])
         self._id = inner._criteria["id"]
-        self._senders = session.repliers(asked or None)
+        self._senders = session.replies.senders(asked or None)
 
     def match(self, xml: Any) -> bool:
         return (
@@ -79,11 +87,11 @@ class _Transport:
 
     abort = close
 
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
+    def get_extra_info(self, _: str, default: Any = None) -> Any:
         return default
 
 
-class Bridge(ClientXMPP):  # type: ignore[misc]
+class Bridge(ClientXMPP):
     """A ClientXMPP whose stream is a session. Made by `Session.client()`, inside a running loop."""
 
     def __init__(self, session: Session) -> None:
@@ -101,13 +109,14 @@ class Bridge(ClientXMPP):  # type: ignore[misc]
         self.auto_authorize = None
         self.auto_subscribe = False
         self.whitespace_keepalive = False
-        self.transport = _Transport(session)
+        self.transport = cast(Any, _Transport(session))
         self.boundjid = JID(str(session.jid))
         self.authenticated = self.sessionstarted = self.bound = self._session_started = True
         self.client_roster = self.roster[self.boundjid.bare]
         self.session_bind_event.set()
         self._run_out_filters = asyncio.ensure_future(self.run_filters())
         session.listener = self.take
+        self.loop.set_exception_handler(self._uncaught)
 
     def shut_down(self) -> None:
         """Stop its task and its timers."""
@@ -120,7 +129,8 @@ class Bridge(ClientXMPP):  # type: ignore[misc]
     def take(self, frame: Frame) -> None:
         """A stanza from the session."""
         if self._trusted(frame):
-            self._spawn_event(frame.element())
+            # Parsed anew: slixmpp changes its elements, and the frame is not its own.
+            self._spawn_event(parse(frame.raw, frame.context))
 
     def _trusted(self, frame: Frame) -> bool:
         """Whether an archive result comes from the archive that was asked (XEP-0313 section 4.2)."""
@@ -135,7 +145,7 @@ class Bridge(ClientXMPP):  # type: ignore[misc]
         xml: Element | None = getattr(data, "xml", None)
         query = None if xml is None else xml.find(f"{{{NS_MAM}}}query")
         if xml is not None and query is not None:
-            self._archives[query.get("queryid", "")] = self._session.repliers(xml.get("to"))
+            self._archives[query.get("queryid", "")] = self._session.replies.senders(xml.get("to"))
         super().send(data, use_filters)
 
     def register_handler(self, handler: Any, before: Any = None, after: Any = None) -> None:
@@ -145,13 +155,29 @@ class Bridge(ClientXMPP):  # type: ignore[misc]
         super().register_handler(handler, before, after)
 
     def _build_stanza(self, xml: Element, default_ns: str | None = None) -> Any:
-        stanza = super()._build_stanza(xml, default_ns)
-        stanza.exception = self.exception  # instead of telling the sender about our insides
+        return self._ours(super()._build_stanza(xml, default_ns))
+
+    def event(self, name: str, data: Any = {}) -> None:  # noqa: B006 (slixmpp's own signature)
+        """Trigger an event; plugins hand out stanzas that they have built themselves."""
+        super().event(name, self._ours(data))
+
+    def _ours(self, stanza: Any) -> Any:
+        """Have a failing handler tell us and not the sender of the stanza."""
+        if isinstance(stanza, RootStanza):
+            cast(Any, stanza).exception = self.exception
         return stanza
 
-    def exception(self, exception: BaseException) -> None:
-        """A handler failed: that is ours to report, as a bug, and nobody else's to hear."""
-        self._session.fail(XmppctlError(f"a handler of slixmpp failed: {exception!r}"))
+    def exception(self, exception: Exception) -> None:
+        """A handler failed: that is for whoever waits on the session, and nobody else's to hear."""
+        self._session.fail(exception)
+
+    def _uncaught(self, _: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
+        """What no one caught in the loop. A reply that a plugin asked for and did not wait for may well be an error."""
+        error = context.get("exception")
+        if not isinstance(error, IqError | IqTimeout):
+            self._session.fail(
+                error if isinstance(error, Exception) else RuntimeError(context.get("message"))
+            )
 
     async def result(self, call: Awaitable[T], doing: str) -> T:
         """What a plugin's call gives, with the session's deadline and failures, in xmppctl's errors.
@@ -166,6 +192,8 @@ class Bridge(ClientXMPP):  # type: ignore[misc]
         except IqError as error:
             raise refusal(error.iq.xml, tostring(error.iq.xml)) from None
         except IqTimeout:
-            raise self._session.deadline.error(doing) from None
+            raise DeadlineExceeded(
+                f"no reply came while {doing}", hint="the other side may be gone"
+            ) from None
         finally:
             task.cancel()

@@ -1,8 +1,7 @@
-"""One TCP connection with one XML stream in it, TLS inside: bytes, frames and the tap, no protocol.
+"""One TCP connection with one XML stream in it, TLS inside: bytes and frames, no protocol.
 
 TLS runs over memory BIOs, so that the same object is driven by blocking waits (login, hot commands) or by an event
-loop, STARTTLS is a step like any other, and the tap sits in one place: on the plaintext, both ways, beneath
-everything that interprets it. RFC 6120 sections 4 and 5.
+loop, and STARTTLS is a step like any other. RFC 6120 sections 4 and 5.
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from time import time as now
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from xmppctl.errors import ConnectionLost, StreamError, TlsError
+from xmppctl.errors import ConnectionLost, StreamError, TlsError, XmppctlError
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.splitter import Splitter, StreamViolation
 
@@ -24,13 +22,16 @@ if TYPE_CHECKING:
 
 OnFrame = Callable[[Frame], None]
 
-_READ_BYTES = 256 * 1024
+_READ_BYTES: Final = 256 * 1024
+#: How much of a stream's beginning is kept, to tell what speaks there if it is not XMPP.
+_FIRST_BYTES: Final = 64
 
 
 class Connection:
-    """`sock` is a connected TCP socket; `on_frame` sees every frame both ways, secrets taken out.
+    """`sock` is a connected TCP socket; `on_frame` sees every frame both ways (see `tap`).
 
-    `push` and `pull` are the sans-IO half; `flush`, `read` and `start_tls` block until `Deadline`s.
+    `push` and `pull` are the sans-IO half and never raise: when nothing more can come, `ended` is set, and
+    `failure` tells why where it was not the peer's orderly end. `flush`, `read` and `start_tls` wait.
     """
 
     def __init__(self, sock: socket.socket, on_frame: OnFrame | None = None) -> None:
@@ -38,12 +39,19 @@ class Connection:
         self.sock = sock
         self.tls: ssl.SSLObject | None = None
         self.ended = False
+        #: Nothing more can be sent. What the peer had said before may still be read.
+        self.broken = False
+        self.failure: XmppctlError | None = None
         self.out = bytearray()  # what the socket has yet to take
+        self.first = b""  # the stream's first bytes
         self._bio_in = ssl.MemoryBIO()
         self._bio_out = ssl.MemoryBIO()
         self._splitter = Splitter("in")
-        self._on_frame = on_frame
-        self._tap_out = Splitter("out") if on_frame else None
+        self._tap = None
+        if on_frame is not None:
+            from xmppctl.session.tap import Tap
+
+            self._tap = Tap(on_frame)
         self._poll = select.poll()
         self._poll_mask = 0
         with suppress(OSError):
@@ -51,38 +59,58 @@ class Connection:
 
     # -- the sans-IO half --
 
+    @property
+    def tap_failure(self) -> Exception | None:
+        """What `on_frame` raised."""
+        return self._tap.failure if self._tap is not None else None
+
     def restart(self) -> None:
         """A new stream begins in both directions (RFC 6120 section 4.3.3)."""
+        self.first = b""
         self._splitter.reset()
-        if self._tap_out is not None:
-            self._tap_out.reset()
+        if self._tap is not None:
+            self._tap.restart()
 
     def push(self, data: bytes) -> None:
         """Queue plaintext for the peer, in order, and show it to the tap."""
-        if self._tap_out is not None:
-            self._show_sent(data)
+        if self.broken:
+            return
+        if self._tap is not None:
+            self._tap.sent(data)
         if self.tls is None:
             self.out += data
-        else:
-            self.tls.write(data)
-            self.out += self._bio_out.read()
+            return
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self.tls.write(left) :]
+        except ssl.SSLError as error:
+            self._lose(f"the connection broke while sending: {error.reason or error}")
+        self.out += self._bio_out.read()
 
     def pull(self, data: bytes) -> list[Frame]:
         """Take bytes of the socket; return the frames that they complete. Empty `data` is the end of the stream.
 
-        A violation of RFC 6120 section 11 or of our caps is told to the peer as a stream error, then raised.
+        A violation of RFC 6120 section 11 or of our caps is told to the peer as a stream error; the frames before it
+        are returned.
         """
+        if self.ended:
+            return []
         if self.tls is None:
             plain = data
-            self.ended = self.ended or not data
+            self.ended = not data
         else:
             plain = self._decrypt(data)
+        if len(self.first) < _FIRST_BYTES:
+            self.first += plain[:_FIRST_BYTES]
         try:
             frames = self._splitter.feed(plain) if plain else []
         except StreamViolation as violation:
-            self._show(self._splitter.take_frames())
+            frames = self._splitter.take_frames()
+            self._show(frames)
             self._show_rest()
-            raise self._refuse(violation) from None
+            self._refuse(violation)
+            return frames
         self._show(frames)
         if self.ended:
             self._show_rest()
@@ -106,30 +134,33 @@ class Connection:
             # An end without close_notify is no attack here: XMPP ends with </stream:stream>.
             self.ended = True
             if data and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-                raise ConnectionLost(f"TLS failed in mid-stream: {error.reason or error}") from None
+                from xmppctl.session.tls import broken
+
+                self.failure = self.failure or broken(error)
         self.out += self._bio_out.read()
         return b"".join(parts)
 
-    def _refuse(self, violation: StreamViolation) -> StreamError:
-        with suppress(OSError, ssl.SSLError):
-            self.push(
-                b"<stream:error><%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
-                % violation.condition.encode()
-            )
-            self.try_flush()
-        self.ended = True
-        return StreamError(
+    def _refuse(self, violation: StreamViolation) -> None:
+        self.failure = self.failure or StreamError(
             f"the server sent what no XMPP stream may hold ({violation.condition}): {violation.message}",
             condition=violation.condition,
             hint="this is a fault of the server or of something in between; the stream was closed",
         )
+        self.push(
+            b"<stream:error><%s xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>"
+            % violation.condition.encode()
+        )
+        self.try_flush()
+        self.ended = True
+
+    def _lose(self, why: str) -> None:
+        self.failure = self.failure or ConnectionLost(why)
+        self.broken = True
+        self.out.clear()
 
     def _show(self, frames: list[Frame]) -> None:
-        if self._on_frame is not None and frames:
-            from xmppctl.stanza.redact import redact
-
-            for frame in frames:
-                self._on_frame(redact(frame))
+        if self._tap is not None and frames:
+            self._tap.show(frames)
 
     def _show_rest(self) -> None:
         rest = self._splitter.rest()
@@ -137,68 +168,54 @@ class Connection:
         if rest is not None:
             self._show([rest])
 
-    def _show_sent(self, data: bytes) -> None:
-        assert self._tap_out is not None
-        try:
-            frames = self._tap_out.feed(data)
-        except StreamViolation:  # sent on purpose, to test a server: shown as it is
-            frames = [*self._tap_out.take_frames(), Frame(data, direction="out", time=now())]
-            self._tap_out.reset()
-        self._show(frames)
-
-    # -- the blocking half --
+    # -- the socket, without waiting --
 
     def try_flush(self) -> bool:
-        """Give the socket what it takes without waiting; True if nothing is left. Raises ConnectionLost."""
+        """Give the socket what it takes; True if nothing is left. Where it takes no more for good, `broken` is set."""
         while self.out:
             try:
                 sent = self.sock.send(self.out)
             except (BlockingIOError, InterruptedError):
                 return False
             except OSError as error:
-                raise ConnectionLost(
-                    f"the connection broke while sending: {error.strerror or error}"
-                ) from None
+                self._lose(f"the connection broke while sending: {error.strerror or error}")
+                break
             del self.out[:sent]
         return True
 
+    def receive(self) -> bytes | None:
+        """Bytes that the socket has. b"" at the end of the stream, None where there are none."""
+        try:
+            return self.sock.recv(_READ_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            self.failure = self.failure or ConnectionLost(f"the connection broke: {error.strerror or error}")
+            return b""
+
+    def take(self) -> list[Frame]:
+        """The frames that are completed by what the socket has."""
+        data = self.receive()
+        return [] if data is None else self.pull(data)
+
+    # -- the blocking half --
+
     def flush(self, deadline: Deadline, doing: str) -> None:
-        """Wait until the socket has taken everything that was pushed. Raises DeadlineExceeded, ConnectionLost."""
+        """Wait until the socket has taken everything that was pushed, or is broken. Raises DeadlineExceeded."""
         while not self.try_flush():
             self.await_io(deadline, doing, writing=True)
 
     def read(self, deadline: Deadline, doing: str, *, extra_fd: int | None = None) -> list[Frame]:
         """Wait for bytes and return the frames they complete (perhaps none).
 
-        Pending output is flushed meanwhile. With `extra_fd` it also returns when that can be read.
+        Pending output is flushed meanwhile. With `extra_fd` it also returns when that can be read. Raises
+        DeadlineExceeded.
         """
         self.try_flush()
         ready = self.await_io(deadline, doing, reading=True, writing=bool(self.out), extra_fd=extra_fd)
         if self.out:
             self.try_flush()
-        return self.pull(self.receive()) if ready else []
-
-    def receive(self) -> bytes:
-        """Bytes that the socket has, without waiting. b"" at the end of the stream. Raises ConnectionLost."""
-        try:
-            return self.sock.recv(_READ_BYTES)
-        except (BlockingIOError, InterruptedError):
-            return self.receive_nothing()
-        except OSError as error:
-            self._show_rest()
-            self.ended = True
-            raise ConnectionLost(f"the connection broke: {error.strerror or error}") from None
-
-    def receive_nothing(self) -> bytes:
-        """Called where poll promised bytes and there are none: wait a moment, in the kernel."""
-        self.sock.setblocking(True)
-        try:
-            self.sock.settimeout(0.05)
-            return self.sock.recv(_READ_BYTES)
-        except TimeoutError:
-            raise ConnectionLost("the connection promised data and gave none") from None
-        finally:
-            self.sock.setblocking(False)
+        return self.take() if ready else []
 
     def await_io(
         self,
@@ -209,7 +226,12 @@ class Connection:
         writing: bool = False,
         extra_fd: int | None = None,
     ) -> bool:
-        """Wait until the socket can be read or written, or `extra_fd` read; True if the socket can be read."""
+        """Wait until the socket can be read or written, or `extra_fd` read; True if the socket can be read.
+
+        Raises DeadlineExceeded, also where a peer that never pauses leaves nothing to wait for.
+        """
+        if deadline.passed:
+            raise deadline.error(doing)
         mask = (select.POLLIN if reading else 0) | (select.POLLOUT if writing else 0)
         if mask != self._poll_mask:
             self._poll.register(self.sock, mask)
@@ -238,8 +260,12 @@ class Connection:
             with suppress(OSError):
                 self.sock.setsockopt(socket.IPPROTO_TCP, quickack, 1)
 
-    def start_tls(self, context: ssl.SSLContext, server_name: str, deadline: Deadline) -> None:
-        """Do the TLS handshake as client for `server_name` (RFC 6120 section 5, RFC 7590). Raises the ssl module's errors."""
+    def start_tls(self, context: ssl.SSLContext, server_name: str, deadline: Deadline) -> list[Frame]:
+        """Do the TLS handshake as client for `server_name` (RFC 6120 section 5, RFC 7590).
+
+        Returns the frames that came right behind the handshake, if any. Raises TlsError where cleartext came in
+        between, DeadlineExceeded, and the ssl module's errors.
+        """
         if self._splitter.rest() is not None:
             # Whatever came in clear behind <proceed/> was not sent by whom the certificate names.
             raise TlsError(
@@ -247,33 +273,38 @@ class Connection:
                 hint="do not trust this network; try direct TLS with --tls direct",
             )
         self.tls = context.wrap_bio(self._bio_in, self._bio_out, server_hostname=server_name)
-        while True:
-            try:
-                self.tls.do_handshake()
-                break
-            except ssl.SSLWantReadError:
-                self.out += self._bio_out.read()
-                self.flush(deadline, "waiting in the TLS handshake")
-                self.await_io(deadline, "waiting in the TLS handshake", reading=True)
-                data = self.receive()
-                if data:
-                    self._bio_in.write(data)
-                else:
-                    self._bio_in.write_eof()
-            except ssl.SSLError:
-                self.out += self._bio_out.read()  # the alert that tells the server why
-                with suppress(ConnectionLost):
-                    self.try_flush()
-                raise
-        self.out += self._bio_out.read()
+        while not self._shake_hands():
+            self.flush(deadline, "waiting in the TLS handshake")
+            self.await_io(deadline, "waiting in the TLS handshake", reading=True)
+            data = self.receive()
+            if data:
+                self._bio_in.write(data)
+            elif data is not None:
+                self._bio_in.write_eof()
         self.restart()
+        # The bytes that ended the handshake may hold more, and no wait would wake for those.
+        more = self._bio_in.read()
+        return self.pull(more) if more else []
+
+    def _shake_hands(self) -> bool:
+        assert self.tls is not None
+        try:
+            self.tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        except ssl.SSLError:
+            self.out += self._bio_out.read()  # the alert that tells the server why
+            self.try_flush()
+            raise
+        finally:
+            self.out += self._bio_out.read()
+        return True
 
     def close(self) -> None:
         """Close the socket, with a TLS close_notify where it can be had without waiting."""
-        if self.tls is not None and not self.ended:
-            with suppress(ssl.SSLError, OSError, ConnectionLost):
+        if self.tls is not None and not self.broken:
+            with suppress(ssl.SSLError, OSError):
                 self.tls.unwrap()
-        with suppress(ssl.SSLError, OSError, ConnectionLost):
             self.out += self._bio_out.read()
             self.try_flush()
         self.sock.close()

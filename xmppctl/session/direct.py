@@ -5,28 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from xmppctl.errors import ConnectionLost, XmppctlError
-from xmppctl.session.base import Session
+from xmppctl.session.stream import StreamSession
 
 if TYPE_CHECKING:
     from xmppctl.session.deadline import Deadline
-    from xmppctl.session.login import Established
 
 
-class BlockingSession(Session):
-    """Takes over an established stream."""
-
-    def __init__(self, established: Established, deadline: Deadline) -> None:
-        super().__init__(established.jid, established.features, deadline)
-        self._connection = established.connection
-
-    def _write(self, data: bytes) -> None:
-        self._connection.push(data)
+class BlockingSession(StreamSession):
+    """Its coroutines never suspend: run them with `drive`."""
 
     async def _flush(self, deadline: Deadline) -> None:
-        # Reads as well: a server that has stopped reading because we do not would otherwise block us both.
-        while not self._connection.try_flush():
+        # Reads as well: a server that has stopped reading because we do not would otherwise block us both. Where
+        # nothing more can be sent, it reads on to learn why.
+        connection = self._connection
+        while not connection.try_flush() or (connection.broken and not connection.ended):
             self._take(deadline, "sending")
+        self._check_connection()
 
     async def _pump(self, deadline: Deadline, doing: str) -> None:
         self._take(deadline, doing)
@@ -48,23 +42,13 @@ class BlockingSession(Session):
         while not unless():
             if poll.poll(0):
                 return True
-            if self._failure is not None:
-                raise self._failure
+            self.check()
             self._take(limit, doing, descriptor)
         return False
 
     def _take(self, deadline: Deadline, doing: str, extra_fd: int | None = None) -> None:
         self._connection.acknowledge_now()
-        try:
-            frames = self._connection.read(deadline, doing, extra_fd=extra_fd)
-        except XmppctlError as error:
-            if self._connection.ended:
-                self.fail(error)
-            raise
-        for frame in frames:
-            self._received(frame)
-        if self._connection.ended:
-            self.fail(ConnectionLost("the server hung up"))
+        self._digest(self._connection.read(deadline, doing, extra_fd=extra_fd))
 
     def _hang_up(self) -> None:
         self._connection.close()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
-from xmppctl.errors import ConnectionLost, XmppctlError
-from xmppctl.session.base import Session
+from xmppctl.session.stream import StreamSession
 
 if TYPE_CHECKING:
     from xmppctl.session.bridge import Bridge
@@ -14,15 +14,14 @@ if TYPE_CHECKING:
     from xmppctl.session.login import Established
 
 #: Queued stanzas at which reading pauses until somebody takes some.
-HIGH_WATER = 4096
+HIGH_WATER: Final = 4096
 
 
-class LoopSession(Session):
-    """Takes over an established stream. Must be made while the loop runs."""
+class LoopSession(StreamSession):
+    """Must be made while the loop runs."""
 
     def __init__(self, established: Established, deadline: Deadline) -> None:
-        super().__init__(established.jid, established.features, deadline)
-        self._connection = established.connection
+        super().__init__(established, deadline)
         self._loop = asyncio.get_running_loop()
         self._waiters: list[asyncio.Future[None]] = []
         self._bridge: Bridge | None = None
@@ -41,17 +40,16 @@ class LoopSession(Session):
 
     def _on_readable(self) -> None:
         try:
-            for frame in self._connection.pull(self._connection.receive()):
-                self._received(frame)
-        except XmppctlError as error:
+            self._digest(self._connection.take())
+        except Exception as error:  # noqa: BLE001 (the loop would only log it; it belongs to whoever waits)
             self.fail(error)
-        if self._connection.ended:
-            self.fail(ConnectionLost("the server hung up"))
-            self._pause()
-        elif any(len(subscription.queue) > HIGH_WATER for subscription in self.subscriptions):
+        if self._connection.ended or self._backlog():
             self._pause()
         self._kick()
         self.wake()
+
+    def _backlog(self) -> bool:
+        return any(len(subscription.queue) > HIGH_WATER for subscription in self.subscriptions)
 
     def _pause(self) -> None:
         if self._reading:
@@ -66,17 +64,12 @@ class LoopSession(Session):
                 waiter.set_result(None)
 
     def _write(self, data: bytes) -> None:
-        self._connection.push(data)
+        super()._write(data)
         self._kick()
 
     def _kick(self) -> None:
         """Give the socket what it takes; have the loop call again for the rest."""
-        try:
-            done = self._connection.try_flush()
-        except XmppctlError as error:
-            self.fail(error)
-            self._connection.out.clear()
-            done = True
+        done = self._connection.try_flush()
         if done and self._writing:
             self._loop.remove_writer(self._descriptor)
             self._writing = False
@@ -86,8 +79,10 @@ class LoopSession(Session):
             self._writing = True
 
     async def _flush(self, deadline: Deadline) -> None:
-        while self._connection.out:
+        connection = self._connection
+        while connection.out or (connection.broken and not connection.ended):
             await self._pump(deadline, "sending")
+        self._check_connection()
 
     async def _pump(self, deadline: Deadline, doing: str) -> None:
         if not self._reading and not self._connection.ended:
@@ -99,6 +94,32 @@ class LoopSession(Session):
             await asyncio.wait_for(waiter, deadline.left())
         except TimeoutError:
             raise deadline.error(doing) from None
+
+    async def wait_readable(
+        self,
+        descriptor: int,
+        *,
+        unless: Callable[[], bool] = lambda: False,
+        timeout: float | None = None,
+        doing: str = "waiting for input",
+    ) -> bool:
+        """Wait until `descriptor` can be read, or `unless` holds."""
+        ready = False
+
+        def on_ready() -> None:
+            nonlocal ready
+            ready = True
+            self.wake()
+
+        try:
+            self._loop.add_reader(descriptor, on_ready)
+        except PermissionError:  # a regular file, which can always be read
+            return not unless()
+        try:
+            await self.wait(lambda: ready or unless(), timeout, doing=doing)
+        finally:
+            self._loop.remove_reader(descriptor)
+        return not unless()
 
     def _hang_up(self) -> None:
         self._pause()

@@ -51,7 +51,11 @@ class MemorySession(Session):
         self._out = Splitter("out")
         self._in.feed(_HEADER)
         self._out.feed(_HEADER)
-        self._on_frame = on_frame
+        self._tap = None
+        if on_frame is not None:
+            from xmppctl.session.tap import Tap
+
+            self._tap = Tap(on_frame)
         self._woken = False
         self._bridge: Bridge | None = None
 
@@ -78,17 +82,27 @@ class MemorySession(Session):
             self.deliver(*answers)
 
     def _default(self, frame: Frame) -> Iterable[str]:
-        if frame.kind == "iq" and frame.type == "get" and f"{NS_PING} ping" in frame.payloads:
-            if frame.to == self.jid.domain:
-                return [f"<iq type='result' id='{frame.id}' from='{self.jid.domain}' to='{self.jid}'/>"]
+        ping = frame.kind == "iq" and frame.type == "get" and f"{NS_PING} ping" in frame.payloads
+        if ping and frame.to == self.jid.domain:
+            return [f"<iq type='result' id='{frame.id}' from='{self.jid.domain}' to='{self.jid}'/>"]
         return []
 
     def _show(self, frame: Frame) -> None:
-        if self._on_frame is not None:
-            self._on_frame(frame)
+        if self._tap is not None:
+            self._tap.show([frame])
+
+    @property
+    def tap_failure(self) -> Exception | None:
+        """What `on_frame` raised."""
+        return self._tap.failure if self._tap is not None else None
+
+    def _check_tap(self) -> None:
+        if self.tap_failure is not None:
+            self.fail(self.tap_failure)
 
     async def _flush(self, deadline: Deadline) -> None:
-        pass
+        del deadline
+        self._check_tap()
 
     async def _pump(self, deadline: Deadline, doing: str) -> None:
         if not self._incoming and self._bridge is not None:
@@ -97,6 +111,7 @@ class MemorySession(Session):
             frame = self._incoming.popleft()
             self._show(frame)
             self._received(frame)
+            self._check_tap()
         elif self._woken:
             self._woken = False
         else:
@@ -145,7 +160,7 @@ class MemorySession(Session):
 
     def hang_up(self) -> None:
         """Let the connection break now."""
-        self.fail(ConnectionLost("the script broke the connection"))
+        self.lose(ConnectionLost("the script broke the connection"))
 
     def _hang_up(self) -> None:
         if self._bridge is not None:

@@ -28,6 +28,9 @@ DEFAULT_DIRECT_PORT: Final = 5223
 #: Seconds for an answer about SRV records; then the domain's own address is tried (RFC 6120 section 3.2.2).
 SRV_SECONDS: Final = 5.0
 ADDRESS_SECONDS: Final = 10.0
+#: More than these are not tried: a zone may name thousands.
+MAX_TARGETS: Final = 12
+MAX_ADDRESSES: Final = 16
 
 _SERVICES: Final[tuple[tuple[str, Tls], ...]] = (
     ("_xmpps-client._tcp.", "direct"),
@@ -85,18 +88,15 @@ def targets(
         return [Target(host or domain, port or default, chosen, "configured" if host or port else "domain")]
     records, refused = _lookup(domain, tls, deadline, nameserver, note)
     if records:
-        return [Target(srv.target, srv.port, srv.tls, "SRV") for srv in in_order(records)]
+        return [Target(srv.target, srv.port, srv.tls, "SRV") for srv in in_order(records)[:MAX_TARGETS]]
     if refused:
         raise DnsError(
             f'{domain} has SRV records that say it offers no such service (target ".")',
             hint="check the domain of the JID, or name the server with --host and --port",
         )
-    fallback: list[Target] = []
-    if tls != "direct":
-        fallback.append(Target(domain, DEFAULT_PORT, "starttls", "domain"))
     if tls == "direct":
-        fallback.append(Target(domain, DEFAULT_DIRECT_PORT, "direct", "domain"))
-    return fallback
+        return [Target(domain, DEFAULT_DIRECT_PORT, "direct", "domain")]
+    return [Target(domain, DEFAULT_PORT, "starttls", "domain")]
 
 
 def _has_dns(domain: str) -> bool:
@@ -118,27 +118,23 @@ def _lookup(
     nameserver: str | None,
     note: Callable[[str], None],
 ) -> tuple[list[_Srv], bool]:
-    wanted = [(prefix, kind) for prefix, kind in _SERVICES if tls in (None, kind)]
-    answers: dict[Tls, tuple[Any, int | None]] = {}
-    channel = _channel(nameserver)
-
-    def asker(kind: Tls) -> Callable[[Any, int | None], None]:
-        return lambda result, error: answers.update({kind: (result, error)})
-
     import pycares
 
-    name = domain.encode("idna").decode() if not domain.isascii() else domain
+    wanted = [(prefix, kind) for prefix, kind in _SERVICES if tls in (None, kind)]
+    collector = _Collector(len(wanted))
+    channel = _channel(nameserver)
+    name = _ascii(domain)
     for prefix, kind in wanted:
-        channel.query(prefix + name, pycares.QUERY_TYPE_SRV, callback=asker(kind))
-    done = channel.wait(deadline.within(SRV_SECONDS).left())
-    if not done:
-        channel.cancel()
+        channel.query(prefix + name, pycares.QUERY_TYPE_SRV, callback=collector.taker(kind))
+    answers = collector.wait(deadline.within(SRV_SECONDS))
+    channel.close()
     records: list[_Srv] = []
     refused = False
-    for kind, (result, error) in answers.items():
+    for _, kind in wanted:
+        result, error = answers.get(kind, (None, _ABSENT[0]))
         if error is not None:
             if error not in _ABSENT:
-                note(f"the SRV look-up for {domain} failed: {pycares.errno.strerror(error)}")
+                note(f"the SRV look-up for {domain} failed: {_reason(error)}")
             continue
         found, none_offered = _records(result, kind)
         records += found
@@ -146,6 +142,30 @@ def _lookup(
     if len(answers) < len(wanted):
         note(f"the SRV look-up for {domain} had no answer in time")
     return records, refused
+
+
+class _Collector:
+    """Waits for some answers of c-ares in Python, where a signal can end the wait."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+        self._answers: dict[str, tuple[Any, int | None]] = {}
+        self._complete = threading.Event()
+
+    def taker(self, key: str) -> Callable[[Any, int | None], None]:
+        """A callback that files its answer under `key`."""
+
+        def take(result: Any, error: int | None) -> None:
+            self._answers[key] = (result, error)
+            if len(self._answers) >= self._wanted:
+                self._complete.set()
+
+        return take
+
+    def wait(self, deadline: Deadline) -> dict[str, tuple[Any, int | None]]:
+        """What has come when all have or time is up: result and error code of each."""
+        self._complete.wait(deadline.left())
+        return dict(self._answers)
 
 
 def _channel(nameserver: str | None) -> Any:
@@ -196,7 +216,7 @@ def in_order(records: Sequence[_Srv], choose: Callable[[int], int] | None = None
 
 def addresses(target: Target, deadline: Deadline, nameserver: str | None = None) -> list[Address]:
     """The numeric addresses of a target, IPv6 and IPv4 in turn (RFC 8305 section 4). Raises DnsError."""
-    host = target.host.strip("[]")
+    host = _ascii(target.host.strip("[]"))
     flags = 0
     for family in (socket.AF_INET, socket.AF_INET6):
         with suppress(OSError):
@@ -211,7 +231,10 @@ def addresses(target: Target, deadline: Deadline, nameserver: str | None = None)
     for address in dict.fromkeys(found):
         by_family.setdefault(address.family, []).append(address)
     queues = list(by_family.values())
-    return [queue[i] for i in range(max(map(len, queues), default=0)) for queue in queues if i < len(queue)]
+    in_turn = [
+        queue[i] for i in range(max(map(len, queues), default=0)) for queue in queues if i < len(queue)
+    ]
+    return in_turn[:MAX_ADDRESSES]
 
 
 def _system_addresses(host: str, port: int, flags: int, limit: Deadline) -> list[Address]:
@@ -239,23 +262,22 @@ def _system_addresses(host: str, port: int, flags: int, limit: Deadline) -> list
 
 
 def _dns_addresses(host: str, port: int, limit: Deadline, nameserver: str) -> list[Address]:
-    import pycares
-
+    collector = _Collector(1)
     channel = _channel(nameserver)
-    answers: list[tuple[Any, int | None]] = []
     channel.getaddrinfo(
         host,
         port,
         family=socket.AF_UNSPEC,
         type=socket.SOCK_STREAM,
-        callback=lambda result, error: answers.append((result, error)),
+        callback=collector.taker(host),
     )
-    if not channel.wait(limit.left()) or not answers:
-        channel.cancel()
+    answers = collector.wait(limit)
+    channel.close()
+    if not answers:
         raise _unresolved(host, "the name server did not answer in time")
-    result, error = answers[0]
+    result, error = answers[host]
     if error is not None:
-        raise _unresolved(host, pycares.errno.strerror(error))
+        raise _unresolved(host, _reason(error))
     return [
         Address(
             node.family,
@@ -263,6 +285,21 @@ def _dns_addresses(host: str, port: int, limit: Deadline, nameserver: str) -> li
         )
         for node in result.nodes
     ]
+
+
+def _ascii(name: str) -> str:
+    """A domain name as DNS knows it (RFC 5890). Raises DnsError."""
+    try:
+        return name if name.isascii() else name.encode("idna").decode()
+    except UnicodeError as error:
+        raise _unresolved(name, str(error)) from None
+
+
+def _reason(error: int) -> str:
+    import pycares
+
+    text: str | bytes = pycares.errno.strerror(error)
+    return text.decode() if isinstance(text, bytes) else text
 
 
 def _unresolved(host: str, why: str) -> DnsError:

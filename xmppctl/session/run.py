@@ -72,9 +72,17 @@ def run_direct(
 
     session = BlockingSession(established, deadline)
     try:
-        return drive(main(session))
+        result = drive(main(session))
     finally:
         drive(session.close())
+    return _checked(session, result)
+
+
+def _checked(session: Session, result: T) -> T:
+    """`result`, unless `on_frame` failed while the stream was being closed: then nobody has heard of that yet."""
+    if session.tap_failure is not None:
+        raise session.tap_failure
+    return result
 
 
 def _run_on_loop(
@@ -107,8 +115,9 @@ def _run_on_loop(
             if signal.getsignal(number) != signal.SIG_IGN:
                 loop.add_signal_handler(number, stop, session, number, error)
         try:
-            return await main(session)
+            result = await main(session)
         finally:
             await session.close()
+        return _checked(session, result)
 
     return asyncio.run(body())

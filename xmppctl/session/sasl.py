@@ -28,8 +28,8 @@ SCRAM_HASHES: Final = (
     ("SCRAM-SHA-1", "sha1"),
 )
 
-#: A server that asks for more would make us burn minutes: it is refused.
-MAX_ITERATIONS: Final = 10_000_000
+#: A server that asks for more would make us burn time that no deadline can end: it is refused.
+MAX_ITERATIONS: Final = 2_000_000
 #: RFC 7677 section 4 asks for 4096 at least; fewer make a stolen exchange cheap to crack.
 MIN_ITERATIONS: Final = 4096
 
@@ -45,6 +45,7 @@ class Mechanism:
 
     def respond(self, challenge: bytes) -> bytes:
         """The answer to a challenge. Raises AuthError."""
+        del challenge
         raise AuthError(
             f"the server sent a challenge that {self.name} does not have", condition="malformed-request"
         )
@@ -102,21 +103,11 @@ class Scram(Mechanism):
 
     def respond(self, challenge: bytes) -> bytes:
         if self._server_signature is not None:
+            if self._verified:
+                raise _unproved("it goes on asking after its last SCRAM message")
             self._verify(challenge)  # the server-final message in a challenge of its own
             return b""
-        fields = _fields(challenge)
-        try:
-            salt = b64decode(fields["s"], validate=True)
-            iterations = int(fields["i"])
-            nonce = fields["r"].encode()
-        except (KeyError, ValueError):
-            raise _unproved("its first SCRAM message is malformed") from None
-        if "m" in fields:
-            raise _unproved("it demands a SCRAM extension that nobody knows")
-        if not nonce.startswith(self._nonce) or nonce == self._nonce:
-            raise _unproved("its SCRAM nonce does not extend ours")
-        if not MIN_ITERATIONS <= iterations <= MAX_ITERATIONS:
-            raise _unproved(f"it asks for {iterations} SCRAM iterations")
+        salt, iterations, nonce = self._read_first(challenge)
         final = b"c=biws,r=" + nonce
         password = saslprep(self._password.reveal()).encode()
         salted = hashlib.pbkdf2_hmac(self._hash, password, salt, iterations)
@@ -127,12 +118,37 @@ class Scram(Mechanism):
         proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))
         return final + b",p=" + b64encode(proof)
 
+    def _read_first(self, challenge: bytes) -> tuple[bytes, int, bytes]:
+        """Salt, iterations and nonce of the server's first message (RFC 5802 section 5.1)."""
+        fields = _fields(challenge)
+        try:
+            salt = b64decode(fields["s"], validate=True)
+            count = fields["i"]
+            nonce = fields["r"].encode()
+        except (KeyError, ValueError):
+            raise _unproved("its first SCRAM message is malformed") from None
+        if not salt or not (count.isascii() and count.isdigit()):
+            raise _unproved("its first SCRAM message is malformed")
+        if "m" in fields:
+            raise _unproved("it demands a SCRAM extension that nobody knows")
+        if not nonce.startswith(self._nonce) or nonce == self._nonce:
+            raise _unproved("its SCRAM nonce does not extend ours")
+        if len(count) > 9 or not MIN_ITERATIONS <= int(count) <= MAX_ITERATIONS:
+            raise _unproved(f"it asks for {count[:12]} SCRAM iterations")
+        return salt, int(count), nonce
+
     def finish(self, data: bytes) -> None:
         if not self._verified:
             self._verify(data)
 
     def _verify(self, data: bytes) -> None:
         fields = _fields(data)
+        if "e" in fields and self._server_signature is not None:
+            raise AuthError(
+                f"the server refused the proof of the password: {fields['e']}",
+                condition="not-authorized",
+                hint="check the user name and the password",
+            )
         try:
             given = b64decode(fields.get("v", ""), validate=True)
         except ValueError:

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 _REASONS: Final = {
     9: ("it is not valid yet", "check this machine's clock"),
     10: ("it has expired", "tell the server's operator; check this machine's clock"),
-    18: ("it is self-signed", "if it is your own server, trust it with --ca FILE or --pin"),
+    18: ("it is self-signed", "if it is your own server, trust its certificate with --ca FILE"),
     19: ("it ends in a root that is not trusted", "if it is your own CA, trust it with --ca FILE"),
-    20: ("its issuer is not known", "if it is your own CA, trust it with --ca FILE"),
-    21: ("its issuer is not known, or the server leaves out the intermediate", "trust the CA with --ca FILE"),
+    20: ("its issuer is not trusted", "if it is your own CA, trust it with --ca FILE"),
+    21: (
+        "its issuer is not trusted, or the server leaves out the intermediate",
+        "trust the CA with --ca FILE",
+    ),
     23: ("it was revoked", "tell the server's operator"),
     62: (
         "it is for another name",
@@ -43,6 +46,8 @@ def context(settings: Settings, *, direct: bool) -> ssl.SSLContext:
             made.verify_mode = ssl.CERT_NONE
         elif settings.ca is not None:
             made.load_verify_locations(cafile=settings.ca)
+            # Only what the file holds is trusted, and that may be the server's own certificate.
+            made.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         else:
             made.load_default_certs(ssl.Purpose.SERVER_AUTH)
     except (OSError, ssl.SSLError) as error:
@@ -68,7 +73,10 @@ def _why(error: Exception) -> str:
 
 
 def check_pin(session: ssl.SSLObject, pin: str | None) -> None:
-    """Compare the certificate's key with a pin (base64 of the SHA-256 of its SPKI, as RFC 7469). Raises CertificateError."""
+    """Compare the certificate's key with a pin: base64 of the SHA-256 of its SPKI, as RFC 7469 has it.
+
+    Raises CertificateError.
+    """
     if pin is None:
         return
     der = session.getpeercert(binary_form=True)
@@ -81,7 +89,10 @@ def check_pin(session: ssl.SSLObject, pin: str | None) -> None:
 
 
 def spki_sha256(certificate: bytes) -> str:
-    """Base64 of the SHA-256 of a DER certificate's SubjectPublicKeyInfo (RFC 5280 section 4.1). Raises CertificateError."""
+    """Base64 of the SHA-256 of a DER certificate's SubjectPublicKeyInfo (RFC 5280 section 4.1).
+
+    Raises CertificateError.
+    """
     try:
         _, body, _ = _der(certificate, 0)
         _, fields, _ = _der(certificate, body)
@@ -133,22 +144,57 @@ def _name(parts: Any) -> str:
     return ", ".join(f"{key}={value}" for part in parts for key, value in part)
 
 
-def failure(error: ssl.SSLError | OSError, *, name: str, where: str) -> TlsError:
-    """The error that explains why a handshake failed. `name` is what the certificate was checked against."""
+#: OpenSSL's reasons, in the words of somebody who must do something about it.
+_OLD: Final = "the server speaks only TLS older than 1.2: it must be updated"
+_OUR_CERTIFICATE: Final = (
+    "the server does not accept our client certificate, or wants one: see certificate and key"
+)
+_HINTS: Final = {
+    "UNSUPPORTED_PROTOCOL": _OLD,
+    "NO_PROTOCOLS_AVAILABLE": _OLD,
+    "TLSV1_ALERT_PROTOCOL_VERSION": _OLD,
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": _OUR_CERTIFICATE,
+    "SSLV3_ALERT_BAD_CERTIFICATE": _OUR_CERTIFICATE,
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": _OUR_CERTIFICATE,
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": _OUR_CERTIFICATE,
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": _OUR_CERTIFICATE,
+    "TLSV1_ALERT_UNKNOWN_CA": _OUR_CERTIFICATE,
+    "TLSV1_ALERT_ACCESS_DENIED": _OUR_CERTIFICATE,
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server accepts none of our ciphers, or wants a client certificate",
+    "TLSV1_UNRECOGNIZED_NAME": "the server does not know the JID's domain: check --jid and --host",
+    "NO_APPLICATION_PROTOCOL": "the server does not speak XMPP on this port: try --tls starttls or another port",
+}
+
+
+def failure(error: ssl.SSLError, *, name: str, where: str, direct: bool) -> TlsError:
+    """The error that explains why a handshake failed.
+
+    `name` is what the certificate was checked against, `direct` whether TLS was the first thing said.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
         reason, hint = _REASONS.get(error.verify_code, (error.verify_message, "look at it with account test"))
         return CertificateError(
             f"the certificate of {where} is not acceptable for {name}: {reason}", hint=hint
         )
-    reason = str(getattr(error, "reason", None) or error.strerror or error)
-    hints = {
-        "WRONG_VERSION_NUMBER": "this port does not speak TLS: try --tls starttls",
-        "UNEXPECTED_EOF_WHILE_READING": "the server hung up: is this port for direct TLS?",
-        "NO_PROTOCOLS_AVAILABLE": "the server speaks only TLS older than 1.2",
-        "UNSUPPORTED_PROTOCOL": "the server speaks only TLS older than 1.2",
-        "TLSV1_ALERT_PROTOCOL_VERSION": "the server speaks only TLS older than 1.2",
-    }
+    hints = dict(_HINTS)
+    if direct:
+        hints["WRONG_VERSION_NUMBER"] = "this port does not speak TLS at once: try --tls starttls"
+        hints["UNEXPECTED_EOF_WHILE_READING"] = "is this port for STARTTLS? try --tls starttls"
+    reason = str(error.reason or error.strerror or error)
+    told = {
+        "WRONG_VERSION_NUMBER": "what came is not TLS",
+        "UNEXPECTED_EOF_WHILE_READING": "the server hung up in the handshake",
+    }.get(reason, reason.replace("_", " ").lower())
     return TlsError(
-        f"TLS with {where} failed: {reason.replace('_', ' ').lower()}",
-        hint=hints.get(reason, "try --tls starttls or --tls direct, or another port"),
+        f"TLS with {where} failed: {told}",
+        hint=hints.get(reason, "see the server's log, or look at it with account test"),
+    )
+
+
+def broken(error: ssl.SSLError) -> TlsError:
+    """The error for TLS that failed after the handshake; TLS 1.3 refuses a client certificate so late."""
+    reason = str(error.reason or error)
+    return TlsError(
+        f"TLS failed in mid-stream: {reason.replace('_', ' ').lower()}",
+        hint=_HINTS.get(reason, "something in between may have changed the data; see the server's log"),
     )

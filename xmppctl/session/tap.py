@@ -1,0 +1,57 @@
+"""The tap: every frame of a stream, both ways, as it was on the wire, secrets taken out.
+
+It sits on the plaintext, beneath everything that interprets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from time import time as now
+from typing import TYPE_CHECKING
+
+from xmppctl.errors import Interrupted, Terminated
+from xmppctl.stanza.frame import Frame
+from xmppctl.stanza.redact import redact
+from xmppctl.stanza.splitter import Splitter, StreamViolation
+
+if TYPE_CHECKING:
+    from xmppctl.session.connection import OnFrame
+
+
+class Tap:
+    """Shows frames to `on_frame`.
+
+    What that raises (a reader that closed the pipe, a full disk) must not tear the stream: it is kept in `failure`
+    for whoever drives the connection to raise, and nothing more is shown. A signal that arrives in there ends
+    nothing: the rest of the stream is shown all the same.
+    """
+
+    def __init__(self, on_frame: OnFrame) -> None:
+        self.failure: Exception | None = None
+        self._on_frame = on_frame
+        self._blind = False
+        self._sent = Splitter("out")
+
+    def restart(self) -> None:
+        """A new stream begins."""
+        self._sent.reset()
+
+    def show(self, frames: Iterable[Frame]) -> None:
+        """Show frames that came in. Never raises."""
+        for frame in frames:
+            if self._blind:
+                return
+            try:
+                self._on_frame(redact(frame))
+            except Exception as error:  # noqa: BLE001 (kept, and raised by the session)
+                self._blind = not isinstance(error, Interrupted | Terminated)
+                self.failure = self.failure or error
+
+    def sent(self, data: bytes) -> None:
+        """Show what is sent. Never raises."""
+        try:
+            frames = self._sent.feed(data)
+        except StreamViolation:  # sent on purpose, to test a server: shown as it is
+            frames = [*self._sent.take_frames(), Frame(data, direction="out", time=now())]
+            self._sent.reset()
+        self.show(frames)
