@@ -8,6 +8,7 @@ import click
 
 from xmppctl.cli import complete
 from xmppctl.cli.tree import Command
+from xmppctl.errors import UsageError
 
 if TYPE_CHECKING:
     from xmppctl.cli.app import App
@@ -35,7 +36,9 @@ def _text(context: click.Context, words: tuple[str, ...]) -> str:
             Text("Commands (xmppctl help COMMAND): see xmppctl --help."),
         )
         return to_terminal(listing, width)
-    if len(words) == 1 and words[0] in TITLES:
+    if words[0] in TITLES:
+        if len(words) > 1:
+            raise UsageError(f"{words[0]} is a topic without parts", hint=f"xmppctl help {words[0]}")
         return to_terminal(blocks_of(words[0]), width)
     return _help_of_command(context.find_root(), words)
 
@@ -56,7 +59,6 @@ def _unknown(context: click.Context, word: str) -> Exception:
     from difflib import get_close_matches
 
     from xmppctl.cli.topics import TITLES
-    from xmppctl.errors import UsageError
 
     top = context.parent is None
     known = [*(TITLES if top else ())]
