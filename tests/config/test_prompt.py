@@ -58,11 +58,11 @@ def test_what_is_typed_is_taken_and_not_echoed() -> None:
 
 def test_end_of_input_is_no_password() -> None:
     shown = talk(b"\x04")
-    assert "refused: no password was typed" in shown
+    assert "refused: nothing was typed" in shown
     assert "echo True" in shown
 
 
 def test_nobody_typing_has_a_deadline() -> None:
     shown = talk(b"", seconds=0.3)
-    assert "refused: no password was typed in 0.3 s" in shown
+    assert "refused: nothing was typed in 0.3 s" in shown
     assert "echo True" in shown

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xmppctl.output.trace import Trace
     from xmppctl.session.base import Session
     from xmppctl.session.connection import OnFrame
-    from xmppctl.session.login import Step
+    from xmppctl.session.login import Login, Step
     from xmppctl.session.run import Runner
 
 T = TypeVar("T")
@@ -114,6 +114,27 @@ class App:
             )
         return seconds or None
 
+    # -- streams --
+
+    @property
+    def stdin_is_terminal(self) -> bool:
+        """Whether a person would have to type what is read."""
+        try:
+            return self.stdin is not None and self.stdin.isatty()
+        except ValueError:  # closed
+            return False
+
+    @property
+    def output_pipe(self) -> int | None:
+        """The descriptor of standard output where it is a pipe, whose reader can go away unnoticed."""
+        import stat
+
+        try:
+            descriptor = self.stdout.fileno()
+            return descriptor if stat.S_ISFIFO(os.fstat(descriptor).st_mode) else None
+        except (AttributeError, OSError, ValueError):
+            return None
+
     # -- results and notes --
 
     def renderer(self, **kinds: Any) -> Renderer:
@@ -162,18 +183,26 @@ class App:
     def settings(self) -> Settings:
         """The account to use. Raises ConfigError, UsageError. Tells loudly of --insecure."""
         if self._settings is None:
-            from xmppctl.config.settings import resolve
-
-            given = {
-                name: value if isinstance(value, str) else ("true" if value else None)
-                for name, value in self.options.items()
-            }
-            self._settings = resolve(given, self.environ, no_input=self.flag("no_input"))
-            if self._settings.insecure:
-                self.warn(
-                    "WARNING: the server's certificate is not checked (--insecure): anyone can read and change this"
-                )
+            self._settings = self.resolve(self.given_options(), self.environ)
         return self._settings
+
+    def given_options(self) -> dict[str, str | None]:
+        """The shared options that were given as options, flags as "true"."""
+        return {
+            name: value if isinstance(value, str) else ("true" if value else None)
+            for name, value in self.options.items()
+        }
+
+    def resolve(self, options: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
+        """Settings of another account than `settings` gives. As `config.settings.resolve`; tells loudly of --insecure."""
+        from xmppctl.config.settings import resolve
+
+        made = resolve(options, environ, no_input=self.flag("no_input"))
+        if made.insecure:
+            self.warn(
+                "WARNING: the server's certificate is not checked (--insecure): anyone can read and change this"
+            )
+        return made
 
     def run(
         self,
@@ -183,11 +212,13 @@ class App:
         follow: bool = False,
         on_frame: OnFrame | None = None,
         progress: Callable[[Step], None] | None = None,
+        settings: Settings | None = None,
     ) -> T:
         """Open a session, run `main` on it, close it, and return what `main` returned.
 
         `plugins`: `main` uses slixmpp's plugins (`session.client()`), which needs an event loop. `follow`: it goes on
         until it is ended, so that only --timeout limits it. `on_frame` sees every frame, from the first byte on.
+        `settings` opens another account than `settings()`.
         """
         if self.choice("daemon", "auto", ("auto", "only", "off")) == "only":
             raise DaemonError("there is no daemon to go through", hint="leave out --daemon only")
@@ -196,9 +227,8 @@ class App:
             from xmppctl.session.run import run_direct
 
             self._runner = run_direct
-        settings = self.settings()
         return self._runner(
-            settings,
+            settings or self.settings(),
             main,
             plugins=plugins,
             timeout=timeout,
@@ -207,6 +237,24 @@ class App:
             note=self.detail,
             nameserver=self.environ.get("XMPPCTL_NAMESERVER") or None,
         )
+
+    def stream(self, main: Callable[[Login], T], settings: Settings) -> T:
+        """Connect as far as a login goes before it authenticates, call `main` with that stream, and close it."""
+        from xmppctl.session.deadline import Deadline
+        from xmppctl.session.login import Login
+
+        login = Login(
+            settings,
+            Deadline(self.timeout()),
+            on_frame=self._taps(None),
+            note=self.detail,
+            nameserver=self.environ.get("XMPPCTL_NAMESERVER") or None,
+        )
+        try:
+            login.open()
+            return main(login)
+        finally:
+            login.abandon()
 
     def _taps(self, on_frame: OnFrame | None) -> OnFrame | None:
         path = self.option("trace")

@@ -1,4 +1,4 @@
-"""Asking for a password on the terminal, without echo and with a time limit (`getpass` has none)."""
+"""Asking on the terminal, with a time limit, and without echo where it is a secret (`getpass` has no limit)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ def possible() -> bool:
     return True
 
 
-def ask(question: str, seconds: float | None = None) -> Secret:
-    """Ask on the terminal and return the line typed. Raises SecretError at its end (Ctrl-D) and after `seconds`."""
+def ask(question: str, seconds: float | None = None, *, echo: bool = False) -> Secret:
+    """Ask on the terminal and return the line typed, with its end. `seconds` is PATIENCE where None.
+
+    Raises SecretError when nothing is typed in that time, and at the end of the input (Ctrl-D).
+    """
     import termios
 
     try:
@@ -32,15 +35,17 @@ def ask(question: str, seconds: float | None = None) -> Secret:
         raise SecretError(f"cannot ask on the terminal: {error.strerror or error}") from None
     try:
         before = termios.tcgetattr(terminal)
-        silent = before[:]
-        silent[3] &= ~termios.ECHO
+        during = before[:]
+        if not echo:
+            during[3] &= ~termios.ECHO
         try:
-            termios.tcsetattr(terminal, termios.TCSAFLUSH, silent)
+            termios.tcsetattr(terminal, termios.TCSAFLUSH, during)
             os.write(terminal, question.encode())
             return _line(terminal, PATIENCE if seconds is None else seconds)
         finally:
             termios.tcsetattr(terminal, termios.TCSAFLUSH, before)
-            os.write(terminal, b"\n")
+            if not echo:
+                os.write(terminal, b"\n")  # the one that was typed did not show
     except (OSError, termios.error) as error:
         raise SecretError(f"cannot ask on the terminal: {error}") from None
     finally:
@@ -54,9 +59,9 @@ def _line(terminal: int, seconds: float) -> Secret:
     typed = Secret("")
     while not typed.reveal().endswith("\n") and len(typed.reveal()) <= MAX_BYTES:
         if not select([terminal], [], [], max(0.0, end - monotonic()))[0]:
-            raise SecretError(f"no password was typed in {seconds:g} s")
+            raise SecretError(f"nothing was typed in {seconds:g} s")
         part = Secret(os.read(terminal, MAX_BYTES).decode("utf-8", "surrogateescape"))
         if not part.reveal():
-            raise SecretError("no password was typed")
+            raise SecretError("nothing was typed")
         typed = Secret(typed.reveal() + part.reveal())
     return typed

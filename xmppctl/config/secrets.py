@@ -80,6 +80,10 @@ class PasswordSource:
     def check_possible(self) -> None:
         """Raise SecretError at once, before anything is connected, where `get` cannot but fail. Asks nobody."""
 
+    def describe(self) -> str:
+        """What a person is told of it, without anything of a secret."""
+        return self.kind
+
     def __repr__(self) -> str:
         return f"<PasswordSource {self.kind}: {self.origin}>"
 
@@ -88,6 +92,9 @@ class NoPassword(PasswordSource):
     """For logins without one: SASL ANONYMOUS, EXTERNAL."""
 
     available = False
+
+    def describe(self) -> str:
+        return self.origin
 
     def get(self, seconds: float | None = None) -> Secret:
         del seconds
@@ -117,6 +124,9 @@ class FilePassword(PasswordSource):
         super().__init__(origin)
         self._path = path
         self._from_pipe: Secret | None = None
+
+    def describe(self) -> str:
+        return f"file {self._path}"
 
     def get(self, seconds: float | None = None) -> Secret:
         if self._from_pipe is not None:
@@ -148,6 +158,10 @@ class CommandPassword(PasswordSource):
         super().__init__(origin)
         self._command = command
         self._interactive = interactive
+
+    def describe(self) -> str:
+        # Only the program: an argument may be as good as the password.
+        return f"command {self._command.split()[0]} ..." if self._command.split() else "command"
 
     def get(self, seconds: float | None = None) -> Secret:
         from xmppctl.config.commands import first_line_of

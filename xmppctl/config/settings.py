@@ -83,7 +83,7 @@ def resolve(
 ) -> Settings:
     """Put the settings together.
 
-    `options` are named as in the account file (`password_file`, not `--password-file`) and `account`; others are
+    `options` are `account` and keys of the account file (`password_file`, not `--password-file`); others are
     ignored. `no_input` forbids to ask for a password; `prompt` asks instead of the terminal. XMPPCTL_PASSWORD is
     taken out of `environ` and of this process's environment, so that no child inherits it. Call this before
     anything reads standard input: a password file `-` is its first line. Raises UsageError for what is wrong in
@@ -147,9 +147,10 @@ class _Resolver:
 
     def _find(self, name: str) -> _Found | None:
         key = KEYS[name]
-        given = self._options.get(name) if key.option else None
+        given = self._options.get(name)
         if given is not None:
-            return _Found(given, f"option {key.option}", key.option, UsageError, Path(), 0)
+            option = key.option or f"--{name}"
+            return _Found(given, f"option {option}", option, UsageError, Path(), 0)
         variable = self._environ.get(key.variable, "")
         if variable:
             return _Found(variable, f"environment {key.variable}", key.variable, ConfigError, Path(), 1)

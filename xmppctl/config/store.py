@@ -166,6 +166,8 @@ def _edited(target: Path, change: Change) -> tuple[Secret, str]:
         document: TOMLDocument = tomlkit.parse(before)
         change(document)
         after = tomlkit.dumps(document)
+        if after.endswith("\n\n") and not before.endswith("\n\n"):
+            after = after.rstrip("\n") + "\n"
         expected = tomllib.loads(before)
         change(expected)
         if tomllib.loads(after) != expected:

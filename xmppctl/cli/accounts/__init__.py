@@ -1,0 +1,1 @@
+"""What `xmppctl account` does, beyond reading its command line: the subcommands that talk to a server."""
