@@ -141,7 +141,13 @@ class _Scan:
             self.end = self._parser.CurrentByteIndex - self._head
             self.whole = not self._stack and self.end == len(self.raw)
         except expat.ExpatError:
-            self.end = max(self._parser.CurrentByteIndex - self._head, 0)
+            self.end = self._tag_around(max(self._parser.CurrentByteIndex - self._head, 0))
+
+    def _tag_around(self, offset: int) -> int:
+        """Where the tag begins that an error at `offset` is in; `offset` if it is in none."""
+        begin = self.raw.rfind(b"<", 0, offset)
+        tag = TAG.match(self.raw, begin) if begin >= 0 else None
+        return begin if begin >= 0 and (tag is None or tag.end() > offset) else offset
 
     def spans(self) -> list[Span]:
         """The bytes to replace, in order; content that is still open reaches to the end."""
