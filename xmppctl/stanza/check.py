@@ -226,8 +226,10 @@ def _explain(typed: _Typed, violation: StreamViolation, offset: int) -> Malforme
     if message == errors.XML_ERROR_UNBOUND_PREFIX:
         return _unbound(typed, offset)
     if message == errors.XML_ERROR_UNDEFINED_ENTITY:
-        name = re.match(rb"&[^;\s]*;?", after)
-        entity = name.group().decode("utf-8", "ignore") if name else "the entity"
+        # In an attribute expat points at its tag.
+        name = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\w+);)[^;\s]*;?").search(typed.stanzas, offset)
+        entity = name.group().decode("utf-8", "ignore") if name else "an entity"
+        offset = name.start() if name else offset
         hint = "XML knows &amp; &lt; &gt; &quot; &apos;; write other characters as they are"
         return typed.error(offset, f"{entity} is not defined", hint)
     if message == errors.XML_ERROR_MISPLACED_XML_PI:
