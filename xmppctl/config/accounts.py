@@ -23,7 +23,7 @@ Value = str | int | float | bool | Secret
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
+_NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}"
 _TYPES: Final[Mapping[Kind, tuple[tuple[type, ...], str]]] = {
     "text": ((str,), "a string"),
     "path": ((str,), "a string"),
@@ -88,7 +88,7 @@ def everything(environ: Mapping[str, str] = os.environ) -> list[Account]:
 
 def check_name(name: str, place: str = "") -> str:
     """Give back a name that an account can have. Raises ConfigError, whose message begins with `place`."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(_NAME, name):
         raise ConfigError(
             f"{place}{name!r} cannot name an account",
             hint="names have letters, digits, dot, dash and underscore, at most 64, and begin with a letter or digit",

@@ -65,4 +65,4 @@ def _run(work: Callable[[], T], seconds: float) -> T:
         )
     if problems == ["missing"]:
         raise SecretError("the keyring is configured but the package keyring is not installed", hint=_MISSING)
-    raise SecretError(f"the keyring failed: {problems[0]}", hint="try: keyring diagnose")
+    raise SecretError(f"the keyring failed: {problems[0]}", hint="see what there is: keyring diagnose")

@@ -11,6 +11,8 @@ from xmppctl.errors import (
     ConnectionLost,
     DeadlineExceeded,
     DnsError,
+    Interrupted,
+    OutputClosed,
     StreamError,
     TcpError,
     XmppctlError,
@@ -90,10 +92,17 @@ def test_where_it_broke(work: Accounts, error: XmppctlError, after: int, step: s
     ran = work("test", "work")
     assert ran.code == code
     last = ran.stdout.splitlines()[-1]
-    assert last.split()[0] == step and last.endswith(f"FAILED: {error.message}")
+    assert last.split()[0] == step and last.endswith(" FAILED")
     assert error.message in ran.stderr
     last_record = work("test", "work", "-o", "jsonl").records[-1]
     assert (last_record["step"], last_record["ok"], last_record["error"]) == (step, False, error.name)
+
+
+@pytest.mark.parametrize("error", [Interrupted("interrupted"), OutputClosed("")])
+def test_what_breaks_no_step_is_not_shown_as_one(work: Accounts, error: XmppctlError) -> None:
+    work.server.fail = error
+    ran = work("test", "work")
+    assert ran.code == error.code and "FAILED" not in ran.stdout
 
 
 def test_a_missing_password_is_a_step_too(work: Accounts) -> None:

@@ -9,7 +9,18 @@ import click
 
 from xmppctl.cli.accounts.shared import chosen
 from xmppctl.cli.tree import Command
-from xmppctl.errors import AuthError, DnsError, SecretError, TcpError, TlsError, XmppctlError
+from xmppctl.errors import (
+    AuthError,
+    DnsError,
+    Interrupted,
+    OutputClosed,
+    OutputFailed,
+    SecretError,
+    TcpError,
+    Terminated,
+    TlsError,
+    XmppctlError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -49,6 +60,8 @@ def log_in_step_by_step(app: App, settings: Settings) -> None:
 
     try:
         app.run(main, progress=progress, settings=settings)
+    except (OutputClosed, OutputFailed, Interrupted, Terminated):
+        raise  # no step of the login broke
     except XmppctlError as error:
         step, seconds = _broken(error, done), monotonic() - last
         record = {
@@ -58,7 +71,7 @@ def log_in_step_by_step(app: App, settings: Settings) -> None:
             "error": error.name,
             "message": error.message,
         }
-        app.renderer().record(record, _line(step, seconds, [f"FAILED: {error.message}"]))
+        app.renderer().record(record, _line(step, seconds, ["FAILED"]))
         raise
 
 

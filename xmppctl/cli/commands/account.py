@@ -84,7 +84,7 @@ def add(
     where = (
         f"the password is kept in the {place}"
         if secret is not None
-        else _said_about_password(app, settings, values)
+        else _said_about_password(settings, values)
     )
     app.renderer().record(
         {"account": name, "jid": settings.jid.bare, "default": is_default, "added": True},
@@ -112,11 +112,10 @@ def _password_to_keep(app: App, settings: Settings, *, keyring: bool) -> Secret 
     return secrets.check(typed, "password") if typed.reveal().strip("\r\n") else None
 
 
-def _said_about_password(app: App, settings: Settings, values: Mapping[str, Value]) -> str:
+def _said_about_password(settings: Settings, values: Mapping[str, Value]) -> str:
     from xmppctl.config.keys import PASSWORD_KEYS
     from xmppctl.config.secrets import KEYRING_SERVICE, WAYS
 
-    del app
     if "keyring" in values:
         return f"its password is expected in the keyring: keyring set {KEYRING_SERVICE} {settings.jid.bare}"
     if not settings.password.available or any(key in values for key in PASSWORD_KEYS):
