@@ -194,7 +194,7 @@ class App:
         }
 
     def resolve(self, options: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
-        """Settings of another account than `settings` gives. As `config.settings.resolve`; tells loudly of --insecure."""
+        """Settings of another account than `settings` gives. See `config.settings.resolve`; --insecure is told."""
         from xmppctl.config.settings import resolve
 
         made = resolve(options, environ, no_input=self.flag("no_input"))
