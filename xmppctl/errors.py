@@ -7,8 +7,8 @@ that prints them (`xmppctl.cli.report`) passes them through the sanitiser. Sans-
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class ExitCode(IntEnum):
@@ -234,8 +234,7 @@ class OutputFailed(XmppctlError):
     name = "output"
 
 
-@dataclass(frozen=True, slots=True)
-class StanzaCondition:
+class StanzaCondition(NamedTuple):
     """What an error stanza says (RFC 6120 section 8.3).
 
     `type` is auth, cancel, continue, modify or wait; `condition` the defined condition; `text` the human text

@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from xmppctl.errors import XmppctlError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import click
     from click.shell_completion import CompletionItem
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,7 +14,8 @@ from xmppctl.cli.registry import COMMANDS
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+MAX_WIDTH: Final = 100
+CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 
 
 class _Shared(click.Command):
@@ -24,6 +27,11 @@ class _Shared(click.Command):
         taken = {flag for parameter in self.params for flag in parameter.opts}
         self.shared = [option for option in shared_options() if not taken & set(option.opts)]
         self.params += self.shared
+
+    def get_help(self, ctx: click.Context) -> str:
+        """As click's, as wide as the terminal is up to 100 columns."""
+        ctx.terminal_width = ctx.terminal_width or help_width()
+        return super().get_help(ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The command's own options; for the root all."""
@@ -40,6 +48,17 @@ class _Shared(click.Command):
             names = " ".join(shared.flags[0] for shared in SHARED)
             with formatter.section("Options of every command (xmppctl help options)"):
                 formatter.write_text(names)
+
+
+def help_width() -> int:
+    """How many columns a help text has. As click finds it out, but without importing shutil."""
+    columns = os.environ.get("COLUMNS", "")
+    if not (columns.isascii() and columns.isdigit() and int(columns)):
+        try:
+            columns = str(os.get_terminal_size(sys.__stdout__.fileno()).columns)  # type: ignore[union-attr]
+        except (OSError, ValueError, AttributeError):
+            columns = "80"
+    return max(min(int(columns) or 80, MAX_WIDTH) - 2, 50)
 
 
 class Command(_Shared):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppctl.cli import complete
-from xmppctl.cli.tree import Command
+from xmppctl.cli.tree import Command, help_width
 from xmppctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _text(context: click.Context, words: tuple[str, ...]) -> str:
     from xmppctl.cli.topics import TITLES
     from xmppctl.cli.topics import topic as blocks_of
 
-    width = click.HelpFormatter(max_width=100).width
+    width = help_width()
     if not words:
         listing = (
             Text("Topics (xmppctl help TOPIC):"),
