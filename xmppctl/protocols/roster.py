@@ -41,7 +41,7 @@ class Contact(NamedTuple):
 async def fetch(session: Session) -> dict[str, Contact]:
     """The roster, by prepared JID, sorted by it (section 2.2). Raises StanzaRefused, DeadlineExceeded."""
     reply = await session.request(build.iq("get", f"<query xmlns='{NS_ROSTER}'/>"))
-    return {contact.jid: contact for contact in sorted(_contacts(reply))}
+    return {contact.jid: contact for contact in sorted(_contacts(reply), key=lambda each: each.jid)}
 
 
 async def put(session: Session, jid: str, name: str | None, groups: Iterable[str]) -> None:

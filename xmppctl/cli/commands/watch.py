@@ -1,0 +1,93 @@
+"""`xmppctl watch`."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from xmppctl.cli.tree import Command
+from xmppctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from xmppctl.cli.app import App
+    from xmppctl.session.base import Session
+
+_NEGATED = re.compile(r"-[a-z]+:.")
+#: Stands before a negated term while click looks for options.
+_SHIELD = "\0"
+
+
+class _Watch(Command):
+    """Takes `-type:error` for the term that it is."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Hide negated terms from the option parser."""
+        return super().parse_args(ctx, [_SHIELD + word if _NEGATED.match(word) else word for word in args])
+
+
+def _unshield(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(word.removeprefix(_SHIELD) for word in words)
+
+
+@click.command(cls=_Watch)
+@click.argument("terms", nargs=-1, metavar="[TERM...]", callback=_unshield)
+@click.option("--count", type=click.IntRange(1), metavar="N", help="End after so many.")
+@click.option(
+    "--until-idle", "idle", metavar="DURATION", help="End when nothing was shown for so long (30s, 5m)."
+)
+@click.option(
+    "--presence",
+    type=click.Choice(["available", "chat", "away", "xa", "dnd", "none"]),
+    default="available",
+    show_default=True,
+    help="What to come online as; none stays invisible, and gets few messages.",
+)
+@click.option("--line", is_flag=True, help="One line for each, instead of its XML laid out.")
+@click.option("--full", is_flag=True, help="Show long texts whole.")
+@click.pass_obj
+def command(
+    app: App,
+    terms: tuple[str, ...],
+    count: int | None,
+    idle: str | None,
+    presence: str,
+    line: bool,
+    full: bool,
+) -> None:
+    """Watch the live stream in both directions, from its first byte to its last.
+
+    TERMs select: kind:iq, type:error, dir:in, from:juliet@*, with:JID, ns:urn:xmpp:ping, xpath:EXPR, and -TERM for
+    what is not wanted; all must hold (xmppctl help filters). It goes on until --count, --timeout or Ctrl-C ends it.
+    """
+    from xmppctl.protocols.watch import Watcher
+    from xmppctl.stanza.filters import compile_filter
+
+    wanted = compile_filter(terms)
+    pause = None if idle is None else _duration(idle)
+    renderer = app.renderer(has_xml=True, form="line" if line else "pretty", full=full)
+    renderer.begin_list()
+    watcher = Watcher(renderer.frame, wanted, count)
+
+    async def main(session: Session) -> None:
+        from xmppctl.stanza import build
+
+        if presence != "none":
+            await session.send(build.presence(None if presence == "available" else presence, priority=0))
+        app.detail(f"watching as {session.jid}")
+        await watcher.follow(session, idle=pause, output=app.output_pipe)
+
+    app.run(main, follow=True, on_frame=watcher.take)
+
+
+def _duration(text: str) -> float:
+    from xmppctl.config.values import BadValue, duration
+
+    try:
+        seconds = duration(text)
+    except BadValue as error:
+        raise UsageError(f"--until-idle {error.message}") from None
+    if seconds <= 0:
+        raise UsageError("--until-idle must be longer than that")
+    return seconds
