@@ -1,4 +1,4 @@
-"""Parts of a stanza as the bytes they were on the wire. Sans-IO.
+"""Parts of a stanza as the bytes that they were on the wire. Sans-IO.
 
 expat tells where an element begins and ends; nothing is serialised anew.
 """
@@ -18,59 +18,63 @@ _NAME = re.compile(rb"<[^\s/>]+")
 
 
 class Slice(NamedTuple):
-    """An element: its expanded name ("namespace name"), its attributes, its bytes, and the element it stands in.
+    """An element: its expanded name ("namespace name"), its attributes, its bytes, its children.
 
-    `raw` stands alone: prefixes that an element around it declares are declared in its start tag.
+    `raw` stands alone: a prefix that is used in it and declared around it is declared in its start tag as well.
     """
 
     name: str
     attributes: Mapping[str, str]
     raw: bytes
-    parent: int  # where among all elements of the stanza the parent stands, in document order
+    children: Sequence[Slice] = ()
+
+    @property
+    def text(self) -> str:
+        """The bytes as text."""
+        return self.raw.decode("utf-8", "replace")
 
 
-def children(frame: Frame, path: Sequence[str]) -> list[tuple[Slice, list[Slice]]]:
-    """The elements at `path` (expanded names from the stanza's child downwards), each with its children, in order.
+def slices(frame: Frame, path: Sequence[str]) -> list[Slice]:
+    """The elements at `path` (expanded names, from the stanza's child downwards) with their children, in order.
 
-    Raises ValueError for a frame that does not parse.
+    The last name may be `*`: any. Raises ValueError for a frame that does not parse.
     """
     return _Cutter(frame, tuple(path)).found
 
 
 class _Open:
-    """An element that has begun."""
+    """An element that has begun. `declared` are the prefixes that it declares, `needed` those declared around it."""
 
-    __slots__ = ("attributes", "begin", "bound", "index", "name", "own")
-
-    def __init__(
-        self, index: int, name: str, begin: int, attrs: Mapping[str, str], own: dict[str, str], bound: dict[str, str]
-    ) -> None:
-        self.index = index
+    def __init__(self, name: str, begin: int, attrs: Mapping[str, str], declared: dict[str, str]) -> None:
         self.name = name
         self.begin = begin
         self.attributes = attrs
-        self.own = own  # the prefixes that it declares
-        self.bound = bound  # those in force around it, as far as the stanza and its stream declare them
+        self.declared = declared
+        self.needed: dict[str, str] = {}
+        self.children: list[Slice] = []
 
 
 class _Cutter:
+    """Runs over the stanza once."""
+
     def __init__(self, frame: Frame, path: tuple[str, ...]) -> None:
-        self.found: list[tuple[Slice, list[Slice]]] = []
+        self.found: list[Slice] = []
         self._raw = frame.raw
         self._path = path
         self._stack: list[_Open] = []
-        self._count = 0
         self._declared: dict[str, str] = {}
-        self._context = dict(frame.context)
+        self._context = frame.context
         self._head = f"<w{declarations(frame.context)}>".encode()
-        self._children: list[Slice] = []
         self._parser = parser = expat.ParserCreate("UTF-8", " ")
+        parser.namespace_prefixes = True  # names come as "namespace name prefix"
         parser.Parse(self._head, False)
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._stop
         parser.StartNamespaceDeclHandler = self._declare
         try:
             parser.Parse(self._raw, False)
+            parser.StartElementHandler = parser.EndElementHandler = None
+            parser.Parse(b"</w>", True)
         except expat.ExpatError as error:
             raise ValueError(f"not an element: {error}") from None
 
@@ -78,60 +82,62 @@ class _Cutter:
         self._declared[prefix or ""] = uri or ""
 
     def _start(self, name: str, attrs: dict[str, str]) -> None:
-        bound = self._context
-        if self._stack:
-            above = self._stack[-1]
-            bound = above.bound | above.own if above.own else above.bound
+        name, prefix = _apart(name)
+        used = {prefix}
+        plain: dict[str, str] = {}
+        for attribute, value in attrs.items():
+            key, prefix = _apart(attribute)
+            plain[key] = value
+            if prefix:
+                used.add(prefix)
         begin = self._parser.CurrentByteIndex - len(self._head)
-        self._stack.append(_Open(self._count, name, begin, attrs, self._declared, bound))
+        self._stack.append(_Open(name, begin, plain, self._declared))
         self._declared = {}
-        self._count += 1
+        for prefix in used - {"xml"}:
+            self._need(prefix)
+
+    def _need(self, prefix: str) -> None:
+        """Note the use of a prefix at the elements that are cut out, if it is declared outside of them."""
+        at = len(self._stack) - 1
+        while at >= 0 and prefix not in self._stack[at].declared:
+            at -= 1
+        uri = self._stack[at].declared[prefix] if at >= 0 else self._context.get(prefix, "")
+        if uri:
+            for depth in range(max(at + 1, len(self._path)), min(len(self._path) + 2, len(self._stack))):
+                self._stack[depth].needed[prefix] = uri
 
     def _stop(self, _: str) -> None:
         depth = len(self._stack) - 1
         element = self._stack.pop()
         wanted = len(self._path)
-        if depth not in (wanted, wanted + 1) or not self._on_path():
-            return
-        if depth == wanted + 1:
-            self._children.append(self._slice(element))
-        elif element.name == self._path[-1]:
-            self.found.append((self._slice(element), self._children))
-            self._children = []
-        else:
-            self._children = []
+        if depth == wanted + 1 and self._on_path(wanted):
+            self._stack[-1].children.append(self._slice(element))
+        elif depth == wanted and self._on_path(wanted - 1) and self._path[-1] in ("*", element.name):
+            self.found.append(self._slice(element))
 
-    def _on_path(self) -> bool:
-        """Whether what is still open leads along the path."""
-        names = [element.name for element in self._stack[1:]]
-        return tuple(names) == self._path[: len(names)]
+    def _on_path(self, depth: int) -> bool:
+        """Whether the open elements down to `depth` are those of the path."""
+        names = [element.name for element in self._stack[1 : depth + 1]]
+        return all(step in ("*", name) for step, name in zip(self._path, names, strict=False))
 
     def _slice(self, element: _Open) -> Slice:
-        end = self._end(element.begin)
-        raw = self._raw[element.begin : end]
-        missing = {
-            prefix: uri
-            for prefix, uri in element.bound.items()
-            if prefix not in element.own and uri and self._context.get(prefix) != uri and _uses(raw, prefix)
-        }
-        if missing:
+        raw = self._raw[element.begin : self._end(element.begin)]
+        if element.needed:
             name = _NAME.match(raw)
             assert name
-            added = attributes({f"xmlns:{prefix}" if prefix else "xmlns": uri for prefix, uri in missing.items()})
-            raw = name.group() + added.encode() + raw[name.end() :]
-        return Slice(element.name, element.attributes, raw, self._stack[-1].index if self._stack else -1)
+            added = {f"xmlns:{prefix}" if prefix else "xmlns": uri for prefix, uri in element.needed.items()}
+            raw = name.group() + attributes(added).encode() + raw[name.end() :]
+        return Slice(element.name, element.attributes, raw, element.children)
 
     def _end(self, begin: int) -> int:
-        """Where the element that ends here ends. Behind an empty-element tag expat's index is already past it."""
-        index = self._parser.CurrentByteIndex - len(self._head)
+        """Where the element that ends now ends. Behind an empty-element tag expat's index is already past it."""
         tag = TAG.match(self._raw, begin)
         if tag and tag.group().endswith(b"/>"):
             return tag.end()
-        return self._raw.index(b">", index) + 1
+        return self._raw.index(b">", self._parser.CurrentByteIndex - len(self._head)) + 1
 
 
-def _uses(raw: bytes, prefix: str) -> bool:
-    """Whether the bytes can need the prefix; one declaration too many does no harm."""
-    if prefix:
-        return re.search(rb"[<\s/]" + re.escape(prefix.encode()) + rb":", raw) is not None
-    return re.search(rb"<[^\s:/>!?]+[\s/>]", raw) is not None
+def _apart(name: str) -> tuple[str, str]:
+    """`namespace name prefix` as `namespace name` and the prefix; no namespace can hold a space."""
+    parts = name.split(" ")
+    return (" ".join(parts[:2]), parts[2]) if len(parts) == 3 else (name, "")
