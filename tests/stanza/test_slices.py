@@ -30,7 +30,7 @@ def payloads(frame: Frame) -> list[list[bytes]]:
         '<a  xmlns="urn:a"\tb = "1>2" ></a >',
         "<p:a xmlns:p='urn:a' p:x='1'><p:b/></p:a>",
         "<a xmlns='urn:a'>é &amp; <![CDATA[<x>]]><b><c/></b>\n</a>",
-        "<a xmlns='urn:a'><item xmlns='%s'><inner/></item></a>" % EVENT,
+        f"<a xmlns='urn:a'><item xmlns='{EVENT}'><inner/></item></a>",
         "<a xmlns=''/>",
         "<a xmlns='urn:a' xml:lang='de'/>",
     ],
