@@ -213,10 +213,13 @@ class Splitter:
 
     def _open(self, name: str, attributes: dict[str, str]) -> None:
         depth = self._depth
+        self._depth = depth + 1
         if len(attributes) > self.max_attributes:
             self._check_attributes(attributes)
         if depth == 1:
-            self._gap(self._parser.CurrentByteIndex)
+            index = self._parser.CurrentByteIndex
+            if index != self._start:
+                self._gap(index)
             self._names = [name]
             self._payloads = []
             self._attributes = attributes
@@ -230,7 +233,6 @@ class Splitter:
                     f"elements are nested more than {self.max_depth} deep",
                     self._parser.CurrentByteIndex,
                 )
-        self._depth = depth + 1
 
     def _close(self, name: str) -> None:
         self._depth = depth = self._depth - 1
@@ -243,18 +245,15 @@ class Splitter:
             if self._empty:
                 return
             self._gap(index)
-            self._emit(self._tag_end(index), [name], [], {})
+            self._emit(base + buffer.index(b">", index - base) + 1, [name], [], {})
             return
+        # expat's index is where the end tag begins; or, for an empty-element tag, already behind it.
+        end = buffer.find(b">", index - base) + 1
         if len(self._names) == 1:
-            # No child: it may be an empty-element tag, for which expat's index is already behind it.
             match = TAG.match(buffer, self._start - base)
             if match and buffer[match.end() - 2] == 0x2F:  # "/>"
-                self._emit(base + match.end(), self._names, self._payloads, self._attributes)
-                return
-        self._emit(self._tag_end(index), self._names, self._payloads, self._attributes)
-
-    def _tag_end(self, index: int) -> int:
-        return self._base + self._buffer.index(b">", index - self._base) + 1
+                end = match.end()
+        self._emit(base + end, self._names, self._payloads, self._attributes)
 
     def _forbid(self, what: str) -> Callable[..., NoReturn]:
         def refuse(*_: object) -> NoReturn:
@@ -291,11 +290,23 @@ class Splitter:
         )
 
     def _emit(self, end: int, names: list[str], payloads: list[str], attributes: dict[str, str]) -> None:
-        if end - self._start > self.max_bytes:
+        start, base = self._start, self._base
+        if end - start > self.max_bytes:
             self._too_big()
-        raw = bytes(self._buffer[self._start - self._base : end - self._base])
+        raw = bytes(self._buffer[start - base : end - base])
         self._start = end
-        self._frames.append(self._frame(raw, names, payloads, attributes))
+        # Not through _frame(): this is the hot path.
+        self._frames.append(
+            Frame(
+                raw,
+                names,
+                payloads,
+                attributes,
+                direction=self.direction,
+                time=self._time,
+                context=self.context,
+            )
+        )
 
     def _gap(self, until: int) -> None:
         """What stands between two children of the stream: white space, or a violation."""
