@@ -39,7 +39,9 @@ def test_nothing_new_writes_nothing(environ: dict[str, str]) -> None:
 
 
 def test_the_oldest_are_forgotten(environ: dict[str, str]) -> None:
-    known_jids.remember([f"u{number}@x.example" for number in range(known_jids.MAX_JIDS)], environ)
+    for start in (0, known_jids.MAX_JIDS // 2):
+        some = range(start, start + known_jids.MAX_JIDS // 2)
+        known_jids.remember([f"u{number}@x.example" for number in some], environ)
     known_jids.remember(["new@x.example"], environ)
     found = known_jids.load(environ)
     assert len(found) == known_jids.MAX_JIDS
@@ -88,3 +90,15 @@ def test_a_damaged_file_gives_what_is_left_of_it(environ: dict[str, str]) -> Non
     kept(environ).parent.mkdir(parents=True, mode=0o700)
     kept(environ).write_bytes(b"a@x.example\n\xff\x00\x1b[1m\nb@x.example\n" + b"z" * 5_000_000)
     assert known_jids.load(environ) == ["a@x.example", "b@x.example"]
+
+
+def test_a_large_roster_leaves_room_for_others(environ: dict[str, str]) -> None:
+    roster = [f"u{number}@x.example" for number in range(10_000)]
+    known_jids.remember(["before@x.example"], environ)
+    known_jids.remember(roster, environ)
+    found = known_jids.load(environ)
+    assert "before@x.example" in found
+    assert len(found) == known_jids.MAX_JIDS // 2 + 1
+    before = kept(environ).stat().st_ino
+    known_jids.remember(roster, environ)
+    assert kept(environ).stat().st_ino == before

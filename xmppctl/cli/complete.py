@@ -6,7 +6,7 @@ Each is given as `shell_complete` of an argument or option. None ever raises: a 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +36,13 @@ def accounts(context: click.Context, parameter: click.Parameter, incomplete: str
 def jids(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
     """JIDs known on this machine: of the accounts, and those that commands had to do with."""
     return [jid for jid in _known_jids(_environ(context)) if jid.startswith(incomplete)]
+
+
+def remember(app: App, jids: Sequence[str]) -> None:
+    """Have these JIDs completed from now on: a command had to do with them."""
+    from xmppctl.config import known_jids
+
+    known_jids.remember(jids, app.environ)
 
 
 def filter_terms(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001

@@ -33,6 +33,18 @@ class _Shared(click.Command):
         ctx.terminal_width = ctx.terminal_width or help_width()
         return super().get_help(ctx)
 
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Examples, where there are any, besides what click writes."""
+        from xmppctl.cli.examples import EXAMPLES
+
+        examples = EXAMPLES.get(ctx.command_path.partition(" ")[2], ()) if ctx.parent else ()
+        if examples:
+            with formatter.section("Examples"):
+                formatter.write(
+                    "".join(f"  {line}\n" for each in examples for line in each.command.splitlines())
+                )
+        super().format_epilog(ctx, formatter)
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The command's own options; for the root all."""
         root = ctx.parent is None

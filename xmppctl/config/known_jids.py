@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import Final
 
 from xmppctl.config import paths
@@ -21,8 +22,12 @@ _MAX_FILE_BYTES: Final = MAX_JIDS * (MAX_JID_BYTES + 1)
 
 
 def remember(jids: Iterable[str], environ: Mapping[str, str] = os.environ) -> None:
-    """Keep JIDs, without their resources. Writes only where there is a new one; never raises an expected error."""
-    new = dict.fromkeys(bare for jid in jids if _is_keepable(bare := jid.partition("/")[0]))
+    """Keep JIDs, without their resources. Writes only where there is a new one; never raises.
+
+    Of many only half as many are kept as there is room for, so that a large roster does not displace all others.
+    """
+    bare = dict.fromkeys(jid.partition("/")[0] for jid in jids)
+    new = dict.fromkeys(islice(filter(_is_keepable, bare), MAX_JIDS // 2))
     if not new:
         return
     with suppress(OSError, XmppctlError):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xmppctl.cli import complete
 from xmppctl.cli.accounts.shared import GENERATE, STORE, chosen
 from xmppctl.cli.tree import Command
 from xmppctl.errors import AuthError, ConnectError, DeadlineExceeded, StanzaRefused, UsageError, XmppctlError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("password", cls=Command, short_help="Change the password, on the server and here")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete.accounts)
 @click.option(
     "--new-password-file",
     metavar="PATH",

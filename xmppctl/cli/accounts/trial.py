@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xmppctl.cli import complete
 from xmppctl.cli.accounts.shared import chosen
 from xmppctl.cli.tree import Command
 from xmppctl.errors import (
@@ -35,7 +36,7 @@ _NEXT = {"": "dns", "dns": "tcp", "tcp": "tls", "tls": "sasl", "sasl": "bind", "
 
 
 @click.command("test", cls=Command, short_help="Log in, and see each step with its time")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete.accounts)
 @click.pass_obj
 def command(app: App, name: str | None) -> None:
     """Log in and print each step with its time: DNS, TCP, TLS, SASL, bind, features; and where it broke."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xmppctl.cli import complete
 from xmppctl.cli.accounts import password, register, trial
 from xmppctl.cli.accounts.shared import STORE, chosen, given_password, new_account
 from xmppctl.cli.tree import Group
@@ -164,7 +165,7 @@ def password_kind(account: Account) -> str:
 
 
 @command.command(short_help="Show an account's settings, and where each comes from")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete.accounts)
 @click.option(
     "--origin", is_flag=True, help="Tell where each value comes from: option, environment, account, default."
 )
@@ -204,7 +205,7 @@ def _text(value: Any) -> str:
 
 
 @command.command(short_help="Take an account out of the configuration")
-@click.argument("name")
+@click.argument("name", shell_complete=complete.accounts)
 @click.pass_obj
 def remove(app: App, name: str) -> None:
     """Take an account out of the configuration, and the password that was kept for it. The server is not told."""

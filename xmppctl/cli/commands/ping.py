@@ -64,6 +64,7 @@ def command(app: App, to: str | None, count: int, interval: float, wait: float |
         series.judge()
 
     app.run(main, follow=count > 1)
+    complete.remember(app, [target] if target else [])
 
 
 class _Series:

@@ -34,6 +34,7 @@ def list_(app: App) -> None:
         return list((await fetch(session)).values())
 
     contacts = app.run(main)
+    complete.remember(app, [each.jid for each in contacts])
     renderer.table(
         ("JID", "Name", "Subscription", "Ask", "Groups"),
         [(each.jid, each.name, each.subscription, each.ask, each.groups) for each in contacts],

@@ -96,6 +96,7 @@ def command(
         messages = form.messages(_body(app, body, subject))
         batch = _Batch(app, many=len(messages) > 1)
         app.run(lambda session: _send_all(session, batch, messages, wait))
+    complete.remember(app, recipients)
     batch.finish()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xmppctl.cli import complete
 from xmppctl.cli.tree import Command
 from xmppctl.errors import UsageError
 
@@ -32,7 +33,9 @@ def _unshield(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> 
 
 
 @click.command(cls=_Watch)
-@click.argument("terms", nargs=-1, metavar="[TERM...]", callback=_unshield)
+@click.argument(
+    "terms", nargs=-1, metavar="[TERM...]", callback=_unshield, shell_complete=complete.filter_terms
+)
 @click.option("--count", type=click.IntRange(1), metavar="N", help="End after so many.")
 @click.option(
     "--until-idle", "idle", metavar="DURATION", help="End when nothing was shown for so long (30s, 5m)."
