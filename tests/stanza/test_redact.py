@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -276,6 +277,13 @@ def test_a_torn_rest_without_secrets_stays(frame: Callable[..., Frame]) -> None:
     for raw in (b"<message><body>hal", b"<message to='x", b"<iq type='get'><ping xmlns='urn:xm"):
         rest = Frame(raw)
         assert redact(rest) is rest
+
+
+def test_a_large_form_costs_linear_time(frame: Callable[..., Frame]) -> None:
+    found = frame("<iq>" + FORM.format("<field var='key'><value>x</value></field>" * 50_000) + "</iq>")
+    begin = time.process_time()
+    assert redact(found) is found
+    assert time.process_time() - begin < 5
 
 
 def test_what_cannot_be_parsed_loses_its_content() -> None:

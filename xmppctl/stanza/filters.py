@@ -94,27 +94,47 @@ def _unescape(value: str) -> str:
     return _ESCAPED.sub(r"\1", value)
 
 
-def _glob(value: str) -> re.Pattern[str] | None:
-    """The pattern of a value with `*` in it; None for a plain one."""
-    parts = re.split(r"((?:\\[,*\\])|\*+)", value)
-    if not any(part.startswith("*") for part in parts):
-        return None
-    return re.compile(
-        "".join(".*" if part.startswith("*") else re.escape(_unescape(part)) for part in parts), re.DOTALL
-    )
+class _Glob:
+    """A text with `*` in it. Matches in linear time, whatever the other side sends: no regular expression."""
+
+    def __init__(self, parts: Sequence[str]) -> None:
+        self._first, *self._middle, self._last = parts
+
+    @classmethod
+    def parse(cls, value: str) -> _Glob | None:
+        """The pattern of a value that is still escaped; None where it has no `*`."""
+        parts = [""]
+        for piece in re.split(r"(\\[,*\\]|\*+)", value):
+            if piece.startswith("*"):
+                parts.append("")
+            else:
+                parts[-1] += _unescape(piece)
+        return cls(parts) if len(parts) > 1 else None
+
+    def matches(self, text: str) -> bool:
+        """Whether the whole text is as the pattern says."""
+        if not text.startswith(self._first):
+            return False
+        at = len(self._first)
+        for part in self._middle:
+            found = text.find(part, at)
+            if found < 0:
+                return False
+            at = found + len(part)
+        return len(text) - at >= len(self._last) and text.endswith(self._last)
 
 
 def _text_test(term: str, value: str) -> Callable[[str], bool]:
     """Whether a text is one of the alternatives."""
     plain: set[str] = set()
-    globs: list[re.Pattern[str]] = []
+    globs: list[_Glob] = []
     for alternative in _alternatives(term, value):
-        pattern = _glob(alternative)
+        pattern = _Glob.parse(alternative)
         if pattern is None:
             plain.add(_unescape(alternative))
         else:
             globs.append(pattern)
-    return lambda text: text in plain or any(pattern.fullmatch(text) for pattern in globs)
+    return lambda text: text in plain or any(pattern.matches(text) for pattern in globs)
 
 
 def _one_of(term: str, value: str, known: Collection[str], what: str) -> frozenset[str]:
@@ -141,7 +161,7 @@ def _direction(term: str, value: str) -> Test:
 
 def _type(term: str, value: str) -> Test:
     for alternative in _alternatives(term, value):
-        if _glob(alternative) is None:
+        if _Glob.parse(alternative) is None:
             _one_of(term, alternative, TYPES, "type")
     matches = _text_test(term, value)
 
@@ -180,10 +200,10 @@ def _with(term: str, value: str) -> Test:
 def _jid_test(term: str, value: str) -> Callable[[str | None], bool]:
     """Whether an address is one of the alternatives; one without a resource covers all resources."""
     plain: set[str] = set()
-    globs: list[tuple[bool, re.Pattern[str]]] = []
+    globs: list[tuple[bool, _Glob]] = []
     for alternative in _alternatives(term, value):
         bare, slash, resource = alternative.partition("/")
-        pattern = _glob(f"{bare.lower()}{slash}{resource}")
+        pattern = _Glob.parse(f"{bare.lower()}{slash}{resource}")
         if pattern is not None:
             globs.append((not slash, pattern))
             continue
@@ -198,9 +218,7 @@ def _jid_test(term: str, value: str) -> Callable[[str | None], bool]:
         full, bare = _prepared(address)
         if full in plain or bare in plain:
             return True
-        return any(
-            pattern.fullmatch(full) or (covers and pattern.fullmatch(bare)) for covers, pattern in globs
-        )
+        return any(pattern.matches(full) or (covers and pattern.matches(bare)) for covers, pattern in globs)
 
     return test
 

@@ -157,13 +157,14 @@ class _Scan:
                 found.append((element.inside, len(self.raw)))
             elif element.name == _VALUE:
                 self._values.append((self._var(), (element.inside, len(self.raw))))
-        found += [span for var, span in self._values if self._is_private(var)]
+        registering = _REGISTER in self.names
+        found += [span for var, span in self._values if self._is_private(var, registering)]
         return [(begin, end) for begin, end in found if not re.fullmatch(_DONE, self.raw[begin:end])]
 
-    def _is_private(self, var: str) -> bool:
-        if var in self._private or re.search(_PRIVATE_VAR, var):
+    def _is_private(self, var: str, registering: bool) -> bool:
+        if var in self._private or (var == "key" and registering):
             return True
-        return var == "key" and _REGISTER in self.names
+        return re.search(_PRIVATE_VAR, var) is not None
 
     def _var(self) -> str:
         fields = [element.var for element in self._stack if element.name == _FIELD]
