@@ -8,8 +8,7 @@ importing it costs the whole library.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from xmppctl.errors import BadJid
 
@@ -23,8 +22,7 @@ _LABEL: Final = r"(?!-)(?:[a-z0-9_-]|[^\x00-\x7f])+(?<!-)"
 _RESOURCE_FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
-class Jid:
+class Jid(NamedTuple):
     """A prepared JID. Make one with `Jid.parse`; `local` and `resource` are empty where there is none."""
 
     local: str
