@@ -18,6 +18,7 @@ from xml.parsers import expat
 
 from xmppctl.stanza.build import declarations
 from xmppctl.stanza.frame import Frame
+from xmppctl.stanza.names import SEPARATOR, spaced
 from xmppctl.stanza.splitter import TAG
 
 _SASL: Final = "urn:ietf:params:xml:ns:xmpp-sasl"
@@ -124,7 +125,7 @@ class _Scan:
         self._spans: list[Span] = []
         self._values: list[tuple[str, Span]] = []
         self._private: set[str] = set()
-        parser = expat.ParserCreate("UTF-8", " ")
+        parser = expat.ParserCreate("UTF-8", SEPARATOR)
         if hasattr(parser, "SetReparseDeferralEnabled"):
             parser.SetReparseDeferralEnabled(False)
         head = f"<w{declarations(context)}>".encode()
@@ -171,6 +172,7 @@ class _Scan:
         return fields[-1] if fields else ""
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        name, attributes = name.replace(SEPARATOR, " "), spaced(attributes)
         begin = self._parser.CurrentByteIndex - self._head
         match = TAG.match(self.raw, begin)
         inside = match.end() if match else len(self.raw)
@@ -196,7 +198,7 @@ class _Scan:
                 return match.span(2) if match.group(2) is not None else match.span(3)
         return begin + 1, end  # cannot be: expat has just seen it
 
-    def _stop(self, name: str) -> None:
+    def _stop(self, _: str) -> None:
         if not self._stack:
             return  # torn bytes closed the wrapper: what follows is an error
         element = self._stack.pop()
@@ -205,6 +207,7 @@ class _Scan:
         if self.raw[element.inside - 2 : element.inside] == b"/>":
             return
         span = (element.inside, end)
+        name = element.name
         if name in _CONTENT:
             self._spans.append(span)
         elif name == _VALUE:

@@ -12,6 +12,7 @@ from xml.parsers import expat
 
 from xmppctl.stanza.build import attributes, declarations
 from xmppctl.stanza.frame import Frame
+from xmppctl.stanza.names import SEPARATOR
 from xmppctl.stanza.splitter import TAG
 
 _NAME = re.compile(rb"<[^\s/>]+")
@@ -34,12 +35,12 @@ class Slice(NamedTuple):
         return self.raw.decode("utf-8", "replace")
 
 
-def slices(frame: Frame, path: Sequence[str]) -> list[Slice]:
-    """The elements at `path` (expanded names, from the stanza's child downwards) with their children, in order.
+def slices(frame: Frame, path: Sequence[str], levels: int = 1) -> list[Slice]:
+    """The elements at `path` (expanded names, from the stanza's child downwards; `*` is any), in order.
 
-    The last name may be `*`: any. Raises ValueError for a frame that does not parse.
+    `levels` says how deep below them children are cut out as well. Raises ValueError for a frame that does not parse.
     """
-    return _Cutter(frame, tuple(path)).found
+    return _Cutter(frame, tuple(path), levels).found
 
 
 class _Open:
@@ -57,15 +58,16 @@ class _Open:
 class _Cutter:
     """Runs over the stanza once."""
 
-    def __init__(self, frame: Frame, path: tuple[str, ...]) -> None:
+    def __init__(self, frame: Frame, path: tuple[str, ...], levels: int) -> None:
         self.found: list[Slice] = []
         self._raw = frame.raw
         self._path = path
+        self._deepest = len(path) + levels
         self._stack: list[_Open] = []
         self._declared: dict[str, str] = {}
         self._context = frame.context
         self._head = f"<w{declarations(frame.context)}>".encode()
-        self._parser = parser = expat.ParserCreate("UTF-8", " ")
+        self._parser = parser = expat.ParserCreate("UTF-8", SEPARATOR)
         parser.namespace_prefixes = True  # names come as "namespace name prefix"
         parser.Parse(self._head, False)
         parser.StartElementHandler = self._start
@@ -103,14 +105,14 @@ class _Cutter:
             at -= 1
         uri = self._stack[at].declared[prefix] if at >= 0 else self._context.get(prefix, "")
         if uri:
-            for depth in range(max(at + 1, len(self._path)), min(len(self._path) + 2, len(self._stack))):
+            for depth in range(max(at + 1, len(self._path)), min(self._deepest + 1, len(self._stack))):
                 self._stack[depth].needed[prefix] = uri
 
     def _stop(self, _: str) -> None:
         depth = len(self._stack) - 1
         element = self._stack.pop()
         wanted = len(self._path)
-        if depth == wanted + 1 and self._on_path(wanted):
+        if wanted < depth <= self._deepest and self._on_path(wanted):
             self._stack[-1].children.append(self._slice(element))
         elif depth == wanted and self._on_path(wanted - 1) and self._path[-1] in ("*", element.name):
             self.found.append(self._slice(element))
@@ -138,6 +140,6 @@ class _Cutter:
 
 
 def _apart(name: str) -> tuple[str, str]:
-    """`namespace name prefix` as `namespace name` and the prefix; no namespace can hold a space."""
-    parts = name.split(" ")
-    return (" ".join(parts[:2]), parts[2]) if len(parts) == 3 else (name, "")
+    """What expat gives for an element or attribute, as `namespace name` and the prefix."""
+    parts = name.split(SEPARATOR)
+    return " ".join(parts[:2]), parts[2] if len(parts) == 3 else ""

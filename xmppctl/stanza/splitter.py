@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 from xml.parsers import expat
 
 from xmppctl.stanza.frame import CLIENT_CONTEXT, Direction, Frame
+from xmppctl.stanza.names import SEPARATOR, spaced
 
 #: A roster of 35,000 contacts is one stanza of about 5 MB.
 MAX_STANZA_BYTES: Final = 16 * 1024 * 1024
@@ -94,7 +95,7 @@ class Splitter:
         self._attributes: dict[str, str] = {}
         self._time = 0.0
         self._empty = False
-        parser = expat.ParserCreate("UTF-8", " ")
+        parser = expat.ParserCreate("UTF-8", SEPARATOR)
         if hasattr(parser, "SetReparseDeferralEnabled"):
             # expat >= 2.6 would hold back a stanza that is split over reads until more bytes come.
             parser.SetReparseDeferralEnabled(False)
@@ -209,9 +210,10 @@ class Splitter:
         end = self._base + (match.end() if match else len(self._buffer))
         self._empty = self._buffer[end - self._base - 2] == 0x2F  # "/>": the whole stream
         # The XML declaration, if any, is part of the header.
-        self._emit(end, [name], [], attributes)
+        self._emit(end, [name.replace(SEPARATOR, " ")], [], spaced(attributes))
 
     def _open(self, name: str, attributes: dict[str, str]) -> None:
+        name = name.replace(SEPARATOR, " ")
         depth = self._depth
         self._depth = depth + 1
         if len(attributes) > self.max_attributes:
@@ -222,7 +224,7 @@ class Splitter:
                 self._gap(index)
             self._names = [name]
             self._payloads = []
-            self._attributes = attributes
+            self._attributes = spaced(attributes)
         else:
             self._names.append(name)
             if depth == 2:
@@ -245,7 +247,7 @@ class Splitter:
             if self._empty:
                 return
             self._gap(index)
-            self._emit(base + buffer.index(b">", index - base) + 1, [name], [], {})
+            self._emit(base + buffer.index(b">", index - base) + 1, [name.replace(SEPARATOR, " ")], [], {})
             return
         # expat's index is where the end tag begins; or, for an empty-element tag, already behind it.
         end = buffer.find(b">", index - base) + 1
