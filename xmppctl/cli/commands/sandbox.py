@@ -32,11 +32,7 @@ def start(app: App) -> None:
     with showing_log(app):
         sandbox, fresh = lifecycle.start()
     app.renderer().record(sandbox.record() | {"started": fresh}, _running(sandbox))
-    for name in hidden_accounts():
-        app.note(
-            f"your own account {name} comes before the sandbox's: reach that one with "
-            f"xmppctl sandbox run -- xmppctl -a {name} ..."
-        )
+    note_hidden_accounts(app)
 
 
 @command.command()
@@ -104,14 +100,19 @@ def showing_log(app: App) -> Iterator[None]:
         raise
 
 
-def hidden_accounts() -> list[str]:
-    """The sandbox's accounts that the user has accounts of the same name for."""
+def note_hidden_accounts(app: App) -> None:
+    """Tell of accounts of the user's own that come before the sandbox's because they are named the same."""
     from xmppctl.config.accounts import load
     from xmppctl.config.paths import config_file
     from xmppctl.sandbox.lifecycle import ACCOUNTS
 
-    own = load(config_file()).accounts
-    return [name for name in ACCOUNTS if name in own]
+    own = load(config_file(app.environ)).accounts
+    for name in ACCOUNTS:
+        if name in own:
+            app.note(
+                f"your own account {name} comes before the sandbox's: reach that one with "
+                f"xmppctl sandbox run -- xmppctl -a {name} ..."
+            )
 
 
 def _running(sandbox: Sandbox) -> str:
