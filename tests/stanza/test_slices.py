@@ -78,6 +78,16 @@ def test_only_what_is_borrowed_is_added():
     assert payloads(frame) == [[b"<a xmlns='urn:a'><p:b xmlns:p='urn:own'/></a>"]]
 
 
+def test_more_levels_come_with_their_own_bytes():
+    frame = items("<item id='1'><a xmlns='urn:a'><b><c/></b></a></item>")
+    (found,) = slices(frame, PATH[:2], levels=3)
+    (item,) = found.children
+    (a,) = item.children
+    (b,) = a.children
+    assert (a.raw, b.raw) == (b"<a xmlns='urn:a'><b><c/></b></a>", b"<b xmlns='urn:a'><c/></b>")
+    assert b.children == []
+
+
 def test_elsewhere_nothing_is_found():
     frame = Frame(f"<message><x><event xmlns='{EVENT}'><items><item/></items></event></x></message>".encode())
     assert slices(frame, PATH) == []

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from xml.etree import ElementTree as ET
+from xml.parsers import expat
 
 from xmppctl.errors import StanzaCondition
 from xmppctl.stanza.build import declarations
 from xmppctl.stanza.frame import CLIENT_CONTEXT, NS_STANZAS
+from xmppctl.stanza.names import SEPARATOR
 
 
 def parse(raw: bytes | str, context: Mapping[str, str] = CLIENT_CONTEXT) -> ET.Element:
@@ -21,13 +23,35 @@ def parse(raw: bytes | str, context: Mapping[str, str] = CLIENT_CONTEXT) -> ET.E
     Raises ValueError if there is not one.
     """
     data = raw.encode() if isinstance(raw, str) else raw
+    document = b"<w%s>%s</w>" % (declarations(context).encode(), data)
     try:
-        wrapper = ET.fromstring(b"<w%s>%s</w>" % (declarations(context).encode(), data))  # noqa: S314 (see above)
-    except ET.ParseError as error:
-        raise ValueError(f"not an element: {error}") from None
+        wrapper = ET.fromstring(document)  # noqa: S314 (see above)
+    except ET.ParseError:
+        wrapper = _parse_any(document)
     if len(wrapper) != 1:
         raise ValueError(f"expected one element, found {len(wrapper)}")
     return wrapper[0]
+
+
+def _parse_any(document: bytes) -> ET.Element:
+    """As ET.fromstring, which has no tree for a namespace with `}` in it: anybody may write one."""
+    builder = ET.TreeBuilder()
+    parser = expat.ParserCreate("UTF-8", SEPARATOR)
+    parser.StartElementHandler = lambda name, attributes: builder.start(
+        _clark(name), {_clark(key): value for key, value in attributes.items()}
+    )
+    parser.EndElementHandler = lambda name: builder.end(_clark(name))
+    parser.CharacterDataHandler = builder.data
+    try:
+        parser.Parse(document, True)
+    except expat.ExpatError as error:
+        raise ValueError(f"not an element: {error}") from None
+    return builder.close()
+
+
+def _clark(name: str) -> str:
+    namespace, separator, local = name.rpartition(SEPARATOR)
+    return f"{{{namespace}}}{local}" if separator else local
 
 
 def local_name(element: ET.Element) -> str:

@@ -146,8 +146,9 @@ def _tree(raw: bytes, wrapper: str) -> etree._Element:
 def _parser() -> etree.XMLParser:
     from lxml import etree
 
-    # The splitter's caps are the limits; libxml2's own are lower.
-    return etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True)
+    # The splitter's caps are the limits; libxml2's own are lower. It has checked the XML as well: what is left to
+    # complain of, namespaces that are no URI, is no reason to see nothing.
+    return etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=True, recover=True)
 
 
 def _tokens(expression: str) -> list[Token]:
