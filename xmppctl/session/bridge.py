@@ -106,6 +106,8 @@ class Bridge(ClientXMPP):
         )
         self._session = session
         self._archives: dict[str, frozenset[str | None]] = {}
+        #: Whether plugins are only asked, and hear of iq replies alone: no stranger's stanza gets into their handlers.
+        self.only_replies = False
         self.auto_authorize = None
         self.auto_subscribe = False
         self.whitespace_keepalive = False
@@ -128,6 +130,8 @@ class Bridge(ClientXMPP):
 
     def take(self, frame: Frame) -> None:
         """A stanza from the session."""
+        if self.only_replies and frame.kind != "iq":
+            return
         if self._trusted(frame):
             # Parsed anew: slixmpp changes its elements, and the frame is not its own.
             self._spawn_event(parse(frame.raw, frame.context))
