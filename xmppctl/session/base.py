@@ -22,9 +22,9 @@ from xmppctl.errors import (
 )
 from xmppctl.session.acks import NS_SM, REQUEST, Acks
 from xmppctl.session.deadline import Deadline
+from xmppctl.session.failures import TRY_AGAIN, stream_error
 from xmppctl.session.failures import refusal as refusal
 from xmppctl.session.failures import refuse_errors as refuse_errors
-from xmppctl.session.failures import stream_error
 from xmppctl.session.replies import Replies
 from xmppctl.session.replies import prepared as prepared
 from xmppctl.stanza import build
@@ -263,7 +263,7 @@ class Session:
         if kind == "stream":
             if frame.names and frame.raw.startswith(b"</"):
                 self._over = True
-                self.fail(ConnectionLost("the server closed the stream"))
+                self.fail(ConnectionLost("the server closed the stream", hint=TRY_AGAIN))
             return
         if kind == "nonza":
             self._nonza(frame)

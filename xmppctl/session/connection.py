@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from xmppctl.errors import ConnectionLost, StreamError, TlsError, XmppctlError
+from xmppctl.session.failures import TRY_AGAIN
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.splitter import Splitter, StreamViolation
 
@@ -154,7 +155,7 @@ class Connection:
         self.ended = True
 
     def _lose(self, why: str) -> None:
-        self.failure = self.failure or ConnectionLost(why)
+        self.failure = self.failure or ConnectionLost(why, hint=TRY_AGAIN)
         self.broken = True
         self.out.clear()
 
@@ -190,7 +191,9 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             return None
         except OSError as error:
-            self.failure = self.failure or ConnectionLost(f"the connection broke: {error.strerror or error}")
+            self.failure = self.failure or ConnectionLost(
+                f"the connection broke: {error.strerror or error}", hint=TRY_AGAIN
+            )
             return b""
 
     def take(self) -> list[Frame]:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 NS_STREAM_ERRORS: Final = "urn:ietf:params:xml:ns:xmpp-streams"
 NS_SASL: Final = "urn:ietf:params:xml:ns:xmpp-sasl"
 
+#: What can be done about a connection that broke.
+TRY_AGAIN: Final = "try again; if it stays so, the server's log or the network in between tells why"
+
 #: How what speaks on a port gives itself away, and what it is.
 _OTHERS: Final = (
     (b"HTTP/", "an HTTP server"),

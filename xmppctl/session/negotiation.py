@@ -140,10 +140,11 @@ class Negotiation:
         connection = self.connection
         if isinstance(connection.failure, StreamError) and not _began_well(connection.first):
             return no_xmpp(self.where, connection.first)
-        if connection.failure is not None:
-            return connection.failure
+        lost = connection.failure
+        if lost is not None and not isinstance(lost, ConnectionLost):
+            return lost
         return ConnectionLost(
-            f"{self.where} hung up while we were {doing}",
+            f"{self.where} hung up while we were {doing}" + (f" ({lost.message})" if lost else ""),
             hint="look at the server's log"
             if self.secure
             else "is this port for direct TLS (--tls direct)? look at the server's log",

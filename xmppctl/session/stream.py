@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from xmppctl.errors import ConnectionLost
 from xmppctl.session.base import Session
+from xmppctl.session.failures import TRY_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,4 +45,4 @@ class StreamSession(Session):
         if connection.tap_failure is not None:
             self.fail(connection.tap_failure)
         if connection.ended:
-            self.lose(connection.failure or ConnectionLost("the server hung up"))
+            self.lose(connection.failure or ConnectionLost("the server hung up", hint=TRY_AGAIN))
