@@ -126,7 +126,7 @@ class Child:
         reader, writer = os.pipe() if width is None else _terminal(width)
         try:
             self._process = subprocess.Popen(
-                [*_program(), *words],
+                [*program(), *words],
                 stdin=subprocess.DEVNULL,
                 stdout=writer,
                 stderr=writer,
@@ -176,7 +176,9 @@ class Child:
         self._thread.join(_END_SECONDS)
 
     def _said(self, text: str) -> bool:
-        return any(text in _SGR.sub("", line) for line in self._lines)
+        # A narrow terminal folds lines: white space does not count.
+        said = _SGR.sub("", "".join(self._lines))
+        return "".join(text.split()) in "".join(said.split())
 
     def _read(self, reader: int) -> None:
         with os.fdopen(reader, "rb", buffering=0) as stream:
@@ -206,7 +208,8 @@ def _terminal(width: int) -> tuple[int, int]:
     return reader, writer
 
 
-def _program() -> list[str]:
+def program() -> list[str]:
+    """The words that run this very program once more."""
     started_as = Path(sys.argv[0])
     if started_as.name == "xmppctl" and os.access(started_as, os.X_OK):
         return [str(started_as.absolute())]

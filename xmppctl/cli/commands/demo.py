@@ -27,6 +27,8 @@ def command(app: App, keep: bool) -> None:
 
     A sandbox that runs already is used, and left as it was.
     """
+    import shlex
+    from shutil import which
     from time import monotonic
 
     from xmppctl.cli.commands.sandbox import note_hidden_accounts, showing_log
@@ -36,16 +38,20 @@ def command(app: App, keep: bool) -> None:
     from xmppctl.output.sink import Sink
     from xmppctl.sandbox import lifecycle
     from xmppctl.sandbox.run import environment
-    from xmppctl.sandbox.stage import Stage
+    from xmppctl.sandbox.stage import Stage, program
 
     if app.output != "text":
         raise UsageError("demo is for people", hint="leave out -o; xmppctl sandbox run is for programs")
     sink = Sink(app.stdout)
     color = wants_color(app.choice("color", "auto", ("auto", "always", "never")), sink, app.environ)
+    # A person who runs a clone's `./dev demo` has no xmppctl on PATH.
+    name = "xmppctl" if which("xmppctl") else shlex.join(program())
     began = monotonic()
-    own = {name: value for name, value in app.environ.items() if not name.startswith("XMPPCTL_")}
+    own = {key: value for key, value in app.environ.items() if not key.startswith("XMPPCTL_")}
     with showing_log(app), lifecycle.in_use() as sandbox:
-        with Stage(sink, COLORS if color else PLAIN, environment(sandbox, own)) as stage:
+        # What the commands remember of whom they met belongs to the sandbox, and goes with it.
+        world = environment(sandbox, own) | {"XDG_STATE_HOME": str(sandbox.directory)}
+        with Stage(sink, COLORS if color else PLAIN, world) as stage:
             _play(stage, borrowed=not sandbox.temporary)
             took = monotonic() - began
             if keep or not sandbox.temporary:
@@ -57,10 +63,10 @@ def command(app: App, keep: bool) -> None:
                     "sandbox status",
                     "sandbox stop",
                 ):
-                    stage.text(f"  xmppctl {words}")
+                    stage.text(f"  {name} {words}")
             else:
                 stage.title(f"Done in {took:.1f} s. The sandbox goes, with all its files.")
-                stage.text("  xmppctl sandbox start    makes one that stays, as does: xmppctl demo --keep")
+                stage.text(f"  {name} sandbox start makes one that stays, as does {name} demo --keep")
     if keep:
         note_hidden_accounts(app)
 
@@ -84,7 +90,6 @@ def _play(stage: Stage, *, borrowed: bool) -> None:
     stage.title("Bob puts Alice on his roster, which asks to see her presence. She agrees.")
     stage.run("-a", "bob", "roster", "add", "alice@localhost", "--name", "Alice", "--group", "Friends")
     stage.run("-a", "alice", "raw", '<presence type="subscribed" to="bob@localhost"/>')
-    watch.wait_for("subscribed")
     stage.run("-a", "bob", "roster", "list")
 
     stage.title("So Bob sees when she sets her status.")
