@@ -7,16 +7,19 @@ A server that is not installed skips its cases on a developer's machine; with XM
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.integration.home import Home
 from tests.integration.program import Cli
 from tests.servers.base import Server
 from tests.servers.ejabberd import Ejabberd
 from tests.servers.prosody import Prosody
 from xmppctl.errors import MissingProgram
+from xmppctl.sandbox.packages import find_program
 
 # Read before the private_home fixture takes every XMPPCTL_ variable away.
 REQUIRED = os.environ.get("XMPPCTL_REQUIRE_SERVERS") == "1"
@@ -63,3 +66,21 @@ def prosody_server() -> Iterator[Server]:
 def cli(server: Server, tmp_path: Path) -> Cli:
     """The program with fresh accounts alice and bob on the server."""
     return Cli(server, tmp_path)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    try:
+        find_program("prosody", purpose="this test")
+        find_program("openssl", purpose="this test")
+    except MissingProgram as error:
+        if REQUIRED:
+            pytest.fail(f"{error.message}; {error.hint}", pytrace=False)
+        pytest.skip("Prosody or openssl is not installed: the sandbox's cases did not run")
+    root = tmp_path / "a home"
+    root.mkdir()
+    made = Home(root)
+    yield made
+    made.run("sandbox", "stop")
+    for pid in made.servers():
+        os.kill(pid, signal.SIGKILL)

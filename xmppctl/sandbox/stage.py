@@ -163,17 +163,22 @@ class Child:
     def end(self) -> None:
         """End it as Ctrl-C would."""
         self._stage.show(f"{self._prefix}^C\n")
-        self._process.send_signal(signal.SIGINT)
+        self._signal(signal.SIGINT)
         self.finish(_END_SECONDS)
 
     def kill(self) -> None:
         """End it now, if it runs; never raises."""
         for number in (signal.SIGINT, signal.SIGKILL):
-            if self._process.poll() is None:
-                self._process.send_signal(number)
+            self._signal(number)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_END_SECONDS)
         self._thread.join(_END_SECONDS)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To all of its process group, which it leads; to nobody when it has ended."""
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
 
     def _said(self, text: str) -> bool:
         # A narrow terminal folds lines: white space does not count.
