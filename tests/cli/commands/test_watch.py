@@ -1,0 +1,149 @@
+"""`watch`: what it shows, when it ends, and how."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+from xmppctl.errors import Interrupted
+
+ACCOUNT = ("--jid", "romeo@montague.example")
+HI = "<message from='juliet@capulet.example/b' type='chat' id='m1'><body>hi</body></message>"
+PING = "<iq type='get' id='p1' from='montague.example'><ping xmlns='urn:xmpp:ping'/></iq>"
+
+
+def deliver(*stanzas):
+    return lambda session: session.deliver(*stanzas)
+
+
+def test_shows_both_directions_byte_for_byte(run_cli):
+    odd = "<message  from=\"a@b\"\tid='x' ><body>a &gt; b</body><y:z xmlns:y='urn:y'></y:z></message >"
+    ran = run_cli("watch", "-o", "jsonl", script=deliver(odd, PING))
+    assert ran.code == 0
+    shown = [(record["direction"], record["xml"]) for record in ran.records]
+    assert ("in", odd) in shown and ("in", PING) in shown
+    assert shown[0] == ("out", "<presence><priority>0</priority></presence>")
+    # The request is answered, and the answer shown; so is the end of the stream, both ways.
+    answer = next(
+        record for record in ran.records if record.get("id") == "p1" and record["direction"] == "out"
+    )
+    assert answer["type"] == "error"
+    assert shown[-2:] == [("out", "</stream:stream>"), ("in", "</stream:stream>")]
+
+
+def test_terms_select(run_cli):
+    ran = run_cli("watch", "kind:message", "from:juliet@*", "-o", "jsonl", script=deliver(PING, HI))
+    assert [record["id"] for record in ran.records] == ["m1"]
+
+
+@pytest.mark.parametrize("words", [("-kind:iq,stream",), ("dir:in", "-kind:iq", "-from:nobody@x")])
+def test_a_negated_term_is_no_option(run_cli, words):
+    ran = run_cli("watch", "-o", "jsonl", *words, script=deliver(HI, PING))
+    assert ran.code == 0
+    kinds = {record["kind"] for record in ran.records}
+    assert "message" in kinds and "iq" not in kinds
+
+
+def test_a_negated_term_behind_two_dashes(run_cli):
+    words = ("watch", "-o", "jsonl", *ACCOUNT, "--", "-kind:iq,stream")
+    ran = run_cli(*words, account=(), script=deliver(HI, PING))
+    assert {record["kind"] for record in ran.records} == {"message", "presence"}
+
+
+@pytest.mark.parametrize("term", ["kind:letter", "nonsense", "xpath:][", "body:~(", "-", "from:"])
+def test_a_bad_filter_is_2_and_connects_nowhere(run_cli, term):
+    ran = run_cli("watch", "kind:iq", term)
+    assert ran.code == 2 and ran.session is None and ran.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("--until-idle", "soon"), ("--until-idle", "0"), ("--count", "0"), ("--presence", "here")]
+)
+def test_usage_errors_connect_nowhere(run_cli, words):
+    ran = run_cli("watch", *words)
+    assert ran.code == 2 and ran.session is None
+
+
+def test_presence_none_stays_invisible(run_cli):
+    ran = run_cli("watch", "--presence", "none", script=deliver(HI))
+    assert [frame for frame in ran.sent if frame.kind == "presence"] == []
+
+
+def test_presence_can_be_away(run_cli):
+    (presence,) = [frame for frame in run_cli("watch", "--presence", "away").sent if frame.kind == "presence"]
+    assert b"<show>away</show>" in presence.raw
+
+
+def test_count_ends_it_with_0_after_exactly_so_many(run_cli):
+    ran = run_cli("watch", "kind:message", "--count", "2", "-o", "jsonl", script=deliver(HI, PING, HI, HI))
+    assert ran.code == 0 and len(ran.records) == 2
+    assert ran.session.closed
+
+
+def test_a_count_that_is_not_reached_is_6(run_cli):
+    ran = run_cli("watch", "kind:message", "--count", "3", "--timeout", "5", script=deliver(HI))
+    assert ran.code == 6 and "1 of 3" in ran.stderr
+
+
+def test_a_timeout_without_count_is_a_normal_end(run_cli):
+    assert run_cli("watch", "--timeout", "5", script=deliver(HI)).code == 0
+
+
+def test_idle_ends_it(run_cli):
+    """Time does not pass on a scripted session: every wait ends at once, as after that long."""
+    ran = run_cli("watch", "kind:message", "--until-idle", "0.01", "-o", "jsonl", script=deliver(HI))
+    assert ran.code == 0 and len(ran.records) == 1
+
+
+def test_text_is_laid_out_and_line_is_one_line(run_cli):
+    pretty = run_cli("watch", "kind:message", script=deliver(HI)).stdout
+    assert "    <body>hi</body>\n" in pretty
+    line = run_cli("watch", "kind:message", "--line", script=deliver(HI)).stdout
+    assert len(line.splitlines()) == 1 and '"hi"' in line
+
+
+def test_json_is_an_array_and_xml_a_document(run_cli):
+    array = json.loads(run_cli("watch", "kind:message", "-o", "json", script=deliver(HI)).stdout)
+    assert [record["xml"] for record in array] == [HI]
+    assert run_cli("watch", "kind:message", "-o", "json").stdout == "[]\n"
+    document = run_cli("watch", "kind:message", "-o", "xml", script=deliver(HI)).stdout
+    assert HI in document
+    assert len(ElementTree.fromstring(document)) == 1
+
+
+def test_hostile_text_is_made_visible(run_cli):
+    evil = "<message><body>\u202e\x9b2J&#13;\n12:00:00.000 ← message fake</body></message>"
+    ran = run_cli("watch", "kind:message", "--line", script=deliver(evil), tty=True)
+    assert "\u202e" not in ran.stdout and "\x9b" not in ran.stdout and "\r" not in ran.stdout
+    assert len(ran.stdout.splitlines()) == 1
+
+
+def test_an_interrupt_is_130_after_the_footers(run_cli):
+    def script(session):
+        session.deliver(HI)
+        received = session._received
+
+        def interrupt(frame):
+            received(frame)
+            if frame.id == "m1":
+                session.fail(Interrupted("interrupted"))
+
+        session._received = interrupt
+
+    ran = run_cli("watch", "-o", "jsonl", script=script)
+    assert ran.code == 130
+    assert [record["xml"] for record in ran.records][-2:] == ["</stream:stream>", "</stream:stream>"]
+
+
+def test_a_lost_connection_is_4_after_what_was_seen(run_cli):
+    sessions = []
+
+    def respond(frame):
+        if frame.kind == "presence":
+            sessions[0].hang_up()
+        return None
+
+    ran = run_cli("watch", "-o", "jsonl", responder=respond, script=sessions.append)
+    assert ran.code == 4 and ran.records[0]["kind"] == "presence"
