@@ -287,3 +287,17 @@ def test_a_prosody_that_does_not_come_up_shows_the_end_of_its_log(home: Home, tm
     assert "lua: no such module: \\x1b[31mlfs" in result.stderr
     assert "did not come up" in result.stderr
     assert home.left() == []
+
+
+def test_members_create_nodes_on_the_service_and_not_in_each_others_pep(running: Home) -> None:
+    # Who may see somebody's presence is a member of his PEP service.
+    assert running.run("-a", "alice", "roster", "add", "bob@localhost").code == 0
+    assert running.run("-a", "bob", "raw", '<presence type="subscribed" to="alice@localhost"/>').code == 0
+    create = '<pubsub xmlns="http://jabber.org/protocol/pubsub"><create node="mine"/></pubsub>'
+    on_service = running.run(
+        "-a", "alice", "raw", f'<iq type="set" to="pubsub.localhost" id="a">{create}</iq>'
+    )
+    assert on_service.code == 0, on_service.stderr
+    in_pep = running.run("-a", "alice", "raw", f'<iq type="set" to="bob@localhost" id="b">{create}</iq>')
+    assert in_pep.code == 1
+    assert "forbidden" in in_pep.stdout + in_pep.stderr

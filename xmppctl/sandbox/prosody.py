@@ -32,8 +32,14 @@ _GLOBAL_MODULES: Final = (
     *("admin_adhoc", "offline", "lastactivity", "http"),
 )
 _OPEN_PUBSUB: Final = """\
--- Lets every member create nodes; without it only admins may.
-module:depends("pubsub").get_service().config.capabilities.member.create = true
+-- Lets every member create nodes; without it only admins may. A copy is changed: PEP services share the original.
+local config = module:depends("pubsub").get_service().config;
+local capabilities = {};
+for affiliation, may in pairs(config.capabilities) do
+	capabilities[affiliation] = may;
+end
+capabilities.member = setmetatable({ create = true }, { __index = capabilities.member });
+config.capabilities = capabilities;
 """
 
 
