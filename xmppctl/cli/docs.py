@@ -1,4 +1,5 @@
-"""`python -m xmppctl.cli.docs`: writes man pages and completions anew; `--check` tells whether they are stale.
+"""`python -m xmppctl.cli.docs`: writes man pages and completions anew; `--check` tells whether they are stale;
+`--picture` records and draws the README's picture anew, which takes Prosody.
 
 For developers, in the repository: what it writes follows from the command tree, the topics and the changelog, so it
 is the same on every machine and every day.
@@ -17,7 +18,8 @@ from xmppctl import __version__
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 
 _RELEASE: Final = re.compile(r"^## \[(?P<version>[^]]+)\] - (?P<date>\d{4}-\d\d-\d\d)$", re.MULTILINE)
-_USAGE: Final = "usage: python -m xmppctl.cli.docs [--check]\n"
+_PICTURE: Final = "man/watch.svg"
+_USAGE: Final = "usage: python -m xmppctl.cli.docs [--check | --picture]\n"
 
 
 def documents(changelog: str) -> dict[str, str]:
@@ -72,10 +74,15 @@ def write(made: dict[str, str], where: Path) -> None:
 
 
 def main(arguments: Sequence[str], where: Path = REPOSITORY) -> int:
-    """Write, or with --check only look; 1 where something is stale or cannot be made."""
-    if arguments not in ([], ["--check"]):
+    """Write, with --check only look, with --picture draw; 1 where something is stale or cannot be made."""
+    if arguments not in ([], ["--check"], ["--picture"]):
         sys.stderr.write(_USAGE)
         return 2
+    if arguments == ["--picture"]:
+        from xmppctl.cli.picture import draw
+
+        (where / _PICTURE).write_text(draw(), encoding="utf-8")
+        return 0
     try:
         made = documents((where / "CHANGELOG.md").read_text(encoding="utf-8"))
     except (ImportError, OSError, ValueError) as error:

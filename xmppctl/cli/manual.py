@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import cleandoc
 from typing import Final
 
 import click
@@ -152,7 +153,7 @@ def _with_subcommands(path: str, command: click.Command) -> Iterator[tuple[str, 
 def _description(command: click.Command) -> list[Block]:
     """A command's docstring, as click reads it: paragraphs, those after \\b as they are."""
     made: list[Block] = []
-    for paragraph in (command.help or "").partition("\f")[0].strip().split("\n\n"):
+    for paragraph in cleandoc(command.help or "").partition("\f")[0].split("\n\n"):
         if paragraph.startswith("\b\n"):
             made.append(Lines(paragraph.removeprefix("\b\n")))
         elif paragraph:
