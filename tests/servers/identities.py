@@ -8,6 +8,7 @@ from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
+from warnings import catch_warnings
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -39,7 +40,8 @@ class Identity(NamedTuple):
             made.set_alpn_protocols(alpn)
         if old:
             made.set_ciphers("DEFAULT:@SECLEVEL=0")
-            made.minimum_version = made.maximum_version = ssl.TLSVersion.TLSv1_1
+            with catch_warnings(action="ignore", category=DeprecationWarning):
+                made.minimum_version = made.maximum_version = ssl.TLSVersion.TLSv1_1
         if tls12:
             made.maximum_version = ssl.TLSVersion.TLSv1_2
         return made

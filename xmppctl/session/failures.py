@@ -155,7 +155,7 @@ def most_telling(failures: Sequence[XmppctlError]) -> XmppctlError:
         return failures[0]
     chosen = max(failures, key=_progress)
     others = "; ".join(error.message for error in failures if error is not chosen)
-    chosen.message = f"{chosen.message}; and before or after that: {others}"
+    chosen.message = f"{chosen.message}; of the other servers: {others}"
     chosen.args = (chosen.message,)
     return chosen
 

@@ -182,29 +182,16 @@ def saslprep(text: str) -> str:
     """SASLprep (RFC 4013) of a user name or password. Raises AuthError where it cannot be prepared."""
     if text.isascii() and text.isprintable():
         return text
-    import stringprep
-    import unicodedata
+    from xmppctl.stanza.preparation import Unpreparable, prepare
 
-    mapped = "".join(
-        " " if stringprep.in_table_c12(char) else char for char in text if not stringprep.in_table_b1(char)
-    )
-    prepared = unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
-    prohibited = (
-        stringprep.in_table_c12,
-        stringprep.in_table_c21_c22,
-        stringprep.in_table_c3,
-        stringprep.in_table_c4,
-        stringprep.in_table_c5,
-        stringprep.in_table_c6,
-        stringprep.in_table_c7,
-        stringprep.in_table_c8,
-        stringprep.in_table_c9,
-    )
-    if any(table(char) for char in prepared for table in prohibited):
+    try:
+        return prepare(text, spaces=True)
+    except Unpreparable:  # without the reason, which tells a character of the password
         raise AuthError(
-            "the user name or password has a character that SASL does not allow", condition="saslprep"
-        )
-    return prepared
+            "the user name or password has a character that SASL does not allow, or mixes writing directions",
+            condition="saslprep",
+            hint="check both; a password file may hold control characters that nobody sees",
+        ) from None
 
 
 def choose(

@@ -135,34 +135,13 @@ def _international(text: str, domain: str) -> str:
 
 
 def _prepare(text: str, part: str, what: str) -> str:
-    """Nodeprep or resourceprep (RFC 6122 appendices A and B), from the tables of RFC 3454 in Python."""
-    import stringprep
-    import unicodedata
+    """Nodeprep or resourceprep (RFC 6122 appendices A and B)."""
+    from xmppctl.stanza.preparation import Unpreparable, prepare
 
-    fold = what == "localpart"
-    mapped = "".join(
-        (stringprep.map_table_b2(char) if fold else char) for char in part if not stringprep.in_table_b1(char)
-    )
-    prepared = unicodedata.ucd_3_2_0.normalize("NFKC", mapped)
-    prohibited = [
-        stringprep.in_table_c12,
-        stringprep.in_table_c21_c22,
-        stringprep.in_table_c3,
-        stringprep.in_table_c4,
-        stringprep.in_table_c5,
-        stringprep.in_table_c6,
-        stringprep.in_table_c7,
-        stringprep.in_table_c8,
-        stringprep.in_table_c9,
-    ]
-    for char in prepared:
-        if any(table(char) for table in prohibited) or (fold and char in "\"&'/:<>@ "):
-            raise _bad(text, f"U+{ord(char):04X} cannot stand in a {what}")
-    if any(stringprep.in_table_d1(char) for char in prepared) and (
-        any(stringprep.in_table_d2(char) for char in prepared)
-        or not (stringprep.in_table_d1(prepared[0]) and stringprep.in_table_d1(prepared[-1]))
-    ):
-        raise _bad(text, f"its {what} mixes writing directions")
-    if part and not prepared:
-        raise _bad(text, f"nothing is left of its {what} after preparation")
-    return prepared
+    local = what == "localpart"
+    try:
+        return prepare(part, fold=local, forbidden="\"&'/:<>@ " if local else "")
+    except Unpreparable as error:
+        if error.character:
+            raise _bad(text, f"U+{ord(error.character):04X} cannot stand in a {what}") from None
+        raise _bad(text, f"its {what} is not acceptable: {error.reason}") from None
