@@ -164,10 +164,9 @@ class Follower:
         self._items = {event.id: event.record.get("payload", "") for event in found if event.id}
         # What was announced before the answer is in the answer.
         while self._frames.queue:
-            self._take(self._frames.queue.popleft())
-        self._events = [
-            event for event in self._events if event.kind != "item" or event.id not in self._items
-        ]
+            for event in self._read(self._frames.queue.popleft()):
+                if event.kind != "item" or event.id not in self._items:
+                    self._events.append(event)
         return found
 
     async def next(self, timeout: float | None = None) -> Event:
