@@ -112,12 +112,13 @@ def test_the_salt_is_new_each_time(files: ProsodyFiles) -> None:
 
 def test_the_logs_tail_and_a_lost_port(files: ProsodyFiles) -> None:
     assert prosody.log_tail(files) == ""
-    assert not prosody.lost_a_port(files)
+    assert prosody.lost_ports(files) == ""
     files.log.write_text("".join(f"line {number}\n" for number in range(100)))
     assert prosody.log_tail(files, lines=2) == "line 98\nline 99"
-    assert not prosody.lost_a_port(files)
+    assert prosody.lost_ports(files) == ""
     with files.log.open("a") as log:
         log.write(
             "portmanager\terror\tFailed to open server port 1001 on 127.0.0.1, Address already in use\n"
         )
-    assert prosody.lost_a_port(files)
+    assert prosody.lost_ports(files).endswith("Address already in use")
+    assert "line" not in prosody.lost_ports(files)

@@ -133,9 +133,10 @@ def log_tail(files: ProsodyFiles, lines: int = 15) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def lost_a_port(files: ProsodyFiles) -> bool:
-    """Whether the log says that another process took one of our ports before Prosody could."""
-    return "Failed to open server port" in log_tail(files, lines=500)
+def lost_ports(files: ProsodyFiles) -> str:
+    """The lines of the log that tell of ports which other processes took before Prosody could; mostly none."""
+    lines = log_tail(files, lines=500).splitlines()
+    return "\n".join(line for line in lines if "Failed to open server port" in line)
 
 
 def _settings(files: ProsodyFiles, ports: Ports, certificates: Certificates) -> dict[str, str]:

@@ -39,10 +39,9 @@ def bring_up(
         pid = _wait_until_ready(files, ports, certificates)
         if pid is not None:
             return pid, ports
+        lost = prosody.lost_ports(files)
         process.terminate(files.directory)
-    raise SandboxError(
-        "Prosody did not come up: other programs took its ports again and again", log=prosody.log_tail(files)
-    )
+    raise SandboxError("Prosody did not come up: other programs took its ports again and again", log=lost)
 
 
 def _wait_until_ready(
@@ -53,7 +52,7 @@ def _wait_until_ready(
     while time.monotonic() < end and process.alive(files.directory):
         pid = process.server_pid(files.directory)
         answers = pid is not None and _answers(ports.direct, certificates)
-        if prosody.lost_a_port(files):
+        if prosody.lost_ports(files):
             return None
         if answers:
             return pid
