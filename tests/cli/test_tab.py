@@ -65,6 +65,14 @@ def test_commands_come_with_their_help(environ: dict[str, str]) -> None:
         ("xmppctl completion f", ["fish"]),
         ("xmppctl help exit", ["exit-codes"]),
         ("xmppctl roster ad", ["add"]),
+        ("xmppctl watch ki", ["kind:"]),
+        ("xmppctl watch kind:mes", ["kind:message"]),
+        ("xmppctl watch -type:er", ["-type:error"]),
+        ("xmppctl watch kind:iq -ki", ["-kind:"]),
+        ("xmppctl watch from:bo", ["from:bob@localhost"]),
+        ("xmppctl pubsub subscribe bo", ["bob@localhost"]),
+        ("xmppctl disco info bo", ["bob@localhost"]),
+        ("xmppctl account show wo", ["work"]),
     ],
 )
 def test_the_word_under_the_cursor(environ: dict[str, str], line: str, expected: list[str]) -> None:

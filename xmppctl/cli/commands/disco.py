@@ -66,7 +66,7 @@ def items(app: App, to: str | None, node: str | None) -> None:
         return await disco.items(session, target or session.jid.domain, node)
 
     found = app.run(main, plugins=True)
-    complete.remember(app, [target] if target else [])
+    complete.remember(app, [each.jid for each in found])
     renderer.table(
         ("JID", "Node", "Name"),
         found,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from xmppctl.cli import complete
 from xmppctl.cli.tree import Group
 from xmppctl.errors import DeadlineExceeded, ExpectationFailed, UsageError, XmppctlError
 
@@ -35,7 +36,7 @@ class _Wish(NamedTuple):
 
 
 @command.command("subscribe")
-@click.argument("service", metavar="SERVICE")
+@click.argument("service", metavar="SERVICE", shell_complete=complete.jids)
 @click.argument("node", metavar="NODE")
 @click.option("--items", type=click.IntRange(0), default=0, metavar="N", help="Show the last N items first.")
 @click.option(
@@ -107,6 +108,7 @@ async def _follow(app: App, session: Session, follower: Follower, wish: _Wish) -
         await session.send(build.presence(priority=0))  # events go to who is online
     subscribed = await follower.subscribe()
     app.note(_told(subscribed, wish))
+    complete.remember(app, [wish.service])
     if not wish.follow:
         _show_subscription(app, session, subscribed, wish)
     shown = 0

@@ -12,6 +12,8 @@ from xmppctl.cli.tree import Command
 from xmppctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from xmppctl.cli.app import App
     from xmppctl.session.base import Session
 
@@ -26,6 +28,11 @@ class _Watch(Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Hide negated terms from the option parser."""
         return super().parse_args(ctx, [_SHIELD + word if _NEGATED.match(word) else word for word in args])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What begins with a minus can be an option or a negated term."""
+        terms = [] if incomplete.startswith("--") else complete.filter_terms(ctx, self.params[0], incomplete)
+        return super().shell_complete(ctx, incomplete) + terms
 
 
 def _unshield(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
