@@ -11,17 +11,18 @@ from xmppctl.session.base import prepared, refusal
 
 if TYPE_CHECKING:
     from xmppctl.session.base import Session
+    from xmppctl.session.replies import Pending
     from xmppctl.stanza.frame import Frame
 
-#: Requests on their way at a time, and bytes that are written before the socket is asked to take them.
-WINDOW: Final = 256
+#: Bytes that are written before the socket is asked to take them.
 _CHUNK: Final = 32 * 1024
 
 
 class Conversation:
     """Sends frames that were typed. `show(reply)` gets each reply, in the order of the requests, and each bounce.
 
-    `refused(error)` hears of every error among them. `unanswered` are the ids of requests without a reply.
+    Sending waits for no reply: one request that is never answered must not keep back what was typed after it.
+    `refused(error)` hears of every error among the replies. `unanswered` are the ids of requests without one.
     """
 
     def __init__(
@@ -30,8 +31,7 @@ class Conversation:
         self._session = session
         self._show = show
         self._refused = refused
-        self._waiting: deque[Frame] = deque()  # requests, in order
-        self._ids: set[str] = set()
+        self._waiting: deque[Pending] = deque()  # requests, in order
         self._sent: dict[tuple[str, str | None], set[str | None]] = {}  # kind and id -> addressees
         self._unflushed = 0
         self._errors = session.stanzas(
@@ -46,7 +46,10 @@ class Conversation:
         """
         try:
             for frame in frames:
-                await self._send(frame)
+                self._write(frame)
+                if self._unflushed >= _CHUNK:
+                    await self._flush()
+            await self._flush()
             while self._waiting:
                 await self._take_reply()
             await self._session.barrier()
@@ -57,50 +60,38 @@ class Conversation:
                 raise self._silence(error) from None
             raise
 
-    async def _send(self, frame: Frame) -> None:
+    def _write(self, frame: Frame) -> None:
         if frame.kind == "nonza":
             self._session.write_nonza(frame.raw)
-        elif frame.kind == "iq" and frame.type in ("get", "set"):
-            await self._request(frame)
         else:
-            self._session.write(frame.raw)
             if frame.kind != "iq":
                 self._sent.setdefault((frame.kind, frame.id), set()).add(prepared(frame.to))
+            elif frame.type in ("get", "set"):
+                self._waiting.append(self._session.replies.expect(frame.id or "", frame.to))
+            self._session.write(frame.raw)
         self._unflushed += len(frame.raw)
-        if self._unflushed >= _CHUNK:
-            await self._session.flush()
-            self._unflushed = 0
 
-    async def _request(self, frame: Frame) -> None:
-        id_ = frame.id or ""
-        # With the same id on its way twice nobody could tell the replies apart.
-        while self._waiting and (id_ in self._ids or len(self._waiting) >= WINDOW):
-            await self._take_reply()
-        self._session.replies.expect(id_, frame.to)
-        self._waiting.append(frame)
-        self._ids.add(id_)
-        self._session.write(frame.raw)
+    async def _flush(self) -> None:
+        """Wait until what was written is on its way; show the replies that have come meanwhile."""
+        self._unflushed = 0
+        await self._session.flush()
+        while self._waiting and self._waiting[0].reply is not None:
+            self._finish(self._waiting.popleft())
 
     async def _take_reply(self) -> None:
         """Wait for the reply to the oldest request, and show it."""
         request = self._waiting[0]
-        await self._session.flush()
-        self._unflushed = 0
         await self._session.wait(
-            lambda: self._session.replies.get(request.id or "") is not None,
-            doing=f"waiting for the reply to the iq {request.id}",
+            lambda: request.reply is not None, doing=f"waiting for the reply to the iq {request.id}"
         )
         self._finish(self._waiting.popleft())
 
-    def _finish(self, request: Frame) -> None:
-        id_ = request.id or ""
-        reply = self._session.replies.get(id_)
-        self._session.replies.forget(id_)
-        self._ids.discard(id_)
-        if reply is None:
-            self.unanswered.append(id_)
-            return
-        self._tell(reply)
+    def _finish(self, request: Pending) -> None:
+        self._session.replies.forget(request)
+        if request.reply is None:
+            self.unanswered.append(request.id)
+        else:
+            self._tell(request.reply)
 
     def _tell(self, frame: Frame) -> None:
         self._show(frame)

@@ -188,18 +188,17 @@ class Session:
 
         element = parse(iq)
         id_, to = element.get("id") or "", element.get("to")
-        key = self.replies.expect(id_, to)
+        pending = self.replies.expect(id_, to)
         try:
             await self.send(iq, timeout)
             whom = to or self.jid.domain
             await self.wait(
-                lambda: self.replies.get(key) is not None, timeout, doing=f"waiting for a reply from {whom}"
+                lambda: pending.reply is not None, timeout, doing=f"waiting for a reply from {whom}"
             )
-            reply = self.replies.get(key)
-            assert reply is not None
-            return reply
+            assert pending.reply is not None
+            return pending.reply
         finally:
-            self.replies.forget(key)
+            self.replies.forget(pending)
 
     # -- receiving --
 

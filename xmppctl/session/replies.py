@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
-from xmppctl.errors import BadJid, UsageError
+from xmppctl.errors import BadJid
 from xmppctl.stanza.jid import Jid
 
 if TYPE_CHECKING:
     from xmppctl.stanza.frame import Frame
 
 
-class _Pending:
+class Pending:
     """An iq that waits for its reply."""
 
-    __slots__ = ("reply", "senders")
+    __slots__ = ("id", "reply", "senders")
 
-    def __init__(self, senders: frozenset[str | None]) -> None:
+    def __init__(self, id_: str, senders: frozenset[str | None]) -> None:
+        self.id = id_
         self.senders = senders
         self.reply: Frame | None = None
 
@@ -26,37 +28,39 @@ class Replies:
 
     def __init__(self, jid: Jid) -> None:
         self._jid = jid
-        self._pending: dict[str, _Pending] = {}
+        self._pending: dict[str, deque[Pending]] = {}
 
-    def expect(self, id_: str, to: str | None) -> str:
-        """Watch for the reply to an iq that is about to be sent; return the key to ask with.
+    def expect(self, id_: str, to: str | None) -> Pending:
+        """Watch for the reply to an iq that is about to be sent; return where it will be.
 
-        Raises UsageError where another one with this id is on its way.
+        With one id several may be on their way: each reply goes to the oldest that its sender may answer, since
+        stanzas between two entities keep their order (RFC 6120 section 10.1).
         """
-        if id_ in self._pending:
-            raise UsageError(
-                f"an iq with the id {id_!r} is already waiting for its reply",
-                hint="give each iq an id of its own",
-            )
-        self._pending[id_] = _Pending(self.senders(to))
-        return id_
+        pending = Pending(id_, self.senders(to))
+        self._pending.setdefault(id_, deque()).append(pending)
+        return pending
 
-    def get(self, key: str) -> Frame | None:
-        """The reply, if it has come."""
-        pending = self._pending.get(key)
-        return pending.reply if pending else None
-
-    def forget(self, key: str) -> None:
-        """Stop watching."""
-        self._pending.pop(key, None)
+    def forget(self, pending: Pending) -> None:
+        """Stop watching, whether its reply has come or not."""
+        waiting = self._pending.get(pending.id)
+        if waiting is not None and pending in waiting:
+            waiting.remove(pending)
+            if not waiting:
+                del self._pending[pending.id]
 
     def offer(self, frame: Frame) -> None:
         """Take a stanza if it is an iq result or error with an id that is waited for, from one who may answer."""
         if frame.kind != "iq" or frame.type not in ("result", "error"):
             return
-        pending = self._pending.get(frame.id or "")
-        if pending is not None and pending.reply is None and prepared(frame.sender) in pending.senders:
-            pending.reply = frame
+        waiting = self._pending.get(frame.id or "")
+        if waiting is None:
+            return
+        sender = prepared(frame.sender)
+        for pending in waiting:
+            if sender in pending.senders:
+                pending.reply = frame
+                self.forget(pending)
+                return
 
     def senders(self, to: str | None) -> frozenset[str | None]:
         """Who may answer: whom was asked.
