@@ -5,12 +5,16 @@ from __future__ import annotations
 import compileall
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from measure import NO_TARGET, Process, Row, Target, medians
 
 TITLE = "start-up, against python -c pass"
 TARGET = Target(most=6)
+ACCOUNTS = "".join(
+    f'[accounts.work{number}]\njid = "romeo@montague{number}.example"\n' for number in range(10)
+)
 
 
 def program() -> list[str]:
@@ -29,7 +33,15 @@ def compile_package() -> None:
 def run(rounds: int) -> list[Row]:
     """Measure --help, --version and one completion."""
     compile_package()
-    asked = os.environ | {"_XMPPCTL_COMPLETE": "bash_complete"}
+    with tempfile.TemporaryDirectory() as home:
+        config = Path(home) / "config.toml"
+        config.write_text(ACCOUNTS)
+        return measured(config, rounds)
+
+
+def measured(config: Path, rounds: int) -> list[Row]:
+    """As `run`, with a file of accounts to complete from."""
+    asked = os.environ | {"_XMPPCTL_COMPLETE": "bash_complete", "XMPPCTL_CONFIG": str(config)}
     cases = {
         "python -c pass": Process([sys.executable, "-c", "pass"]),
         "xmppctl --version": Process([*program(), "--version"]),
