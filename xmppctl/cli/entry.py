@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -31,15 +32,11 @@ def run(arguments: Sequence[str], app: App | None = None) -> int:
     if app is None:
         from xmppctl.cli.app import App
 
+        _guard_streams()
         app = App()
     app.arguments = list(arguments)
     try:
-        try:
-            code = _invoke(arguments, app)
-            app.stdout.flush()
-        finally:
-            app.close()
-        return code
+        return _run_and_close(arguments, app)
     except XmppctlError as error:
         return _report(error, app)
     except KeyboardInterrupt:
@@ -50,6 +47,18 @@ def run(arguments: Sequence[str], app: App | None = None) -> int:
         return _report(_os_error(error), app)
     except Exception as error:  # noqa: BLE001 (this is where bugs end)
         return _report(_bug(error), app)
+
+
+def _run_and_close(arguments: Sequence[str], app: App) -> int:
+    try:
+        code = _invoke(arguments, app)
+        app.stdout.flush()
+    except BaseException:
+        with suppress(XmppctlError, OSError):  # what went wrong first is what is told
+            app.close()
+        raise
+    app.close()
+    return code
 
 
 def _invoke(arguments: Sequence[str], app: App) -> int:
@@ -76,6 +85,22 @@ def _invoke(arguments: Sequence[str], app: App) -> int:
         raise Interrupted("interrupted") from None
     except click.ClickException as error:
         raise UsageError(error.format_message()) from None
+    except SystemExit:
+        # What click makes of EPIPE, and of nothing else.
+        raise OutputClosed("the reader of the output closed it") from None
+
+
+def _guard_streams() -> None:
+    """Where a standard stream is closed, put something there that fails, or reads as empty.
+
+    Else the first socket or file to be opened would be taken for it.
+    """
+    names = (("stdin", "r", os.O_RDONLY), ("stdout", "w", os.O_RDONLY), ("stderr", "w", os.O_WRONLY))
+    for descriptor, (name, mode, flags) in enumerate(names):
+        if getattr(sys, name) is None:
+            if os.open(os.devnull, flags) != descriptor:
+                continue  # it is open, but Python could not use it
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 def _listen_for_signals() -> None:
@@ -102,6 +127,8 @@ def _os_error(error: OSError) -> XmppctlError:
 
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         return OutputFailed(f"cannot write: {error.strerror}", hint="make room and repeat")
+    if error.errno == errno.EBADF:
+        return OutputFailed("standard output is closed", hint="open it, or send it to /dev/null")
     return _bug(error)
 
 
@@ -136,8 +163,6 @@ def _report(error: XmppctlError, app: App) -> int:
 
 def _give_up_stdout() -> None:
     """Nothing more can be written there: have the interpreter's last flush go nowhere instead of complaining."""
-    try:
+    with suppress(OSError, ValueError, AttributeError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
-    except (OSError, ValueError):
-        pass
