@@ -7,7 +7,6 @@ A server that is not installed skips its cases on a developer's machine; with XM
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +80,4 @@ def home(tmp_path: Path) -> Iterator[Home]:
     root.mkdir()
     made = Home(root)
     yield made
-    made.run("sandbox", "stop")
-    for pid in made.servers():
-        os.kill(pid, signal.SIGKILL)
+    made.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ class Home:
         self.root = root
         self.state = root / ".local/state/xmppctl"
         self.directory = self.state / "sandbox"
+        self._started: list[subprocess.Popen[str]] = []
         self.environment = {"HOME": str(root), "PATH": os.environ["PATH"]}
 
     def run(self, *words: str, **environment: str) -> Result:
@@ -32,14 +34,27 @@ class Home:
         return Result(done.returncode, done.stdout, done.stderr)
 
     def popen(self, *words: str, **environment: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*program(), *words],
             env=self.environment | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             encoding="utf-8",
+            start_new_session=True,
         )
+        self._started.append(process)
+        return process
+
+    def end(self) -> None:
+        """End every command, with its children, and every server that a failed test has left."""
+        for process in self._started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self.run("sandbox", "stop")
+        for pid in self.servers():
+            os.kill(pid, signal.SIGKILL)
 
     def status(self) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(self.run("sandbox", "status", "-o", "jsonl").stdout)
