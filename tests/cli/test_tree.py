@@ -1,0 +1,92 @@
+"""The tree: help of everything, names that do not collide, nothing loaded that is not needed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from xmppctl.cli.options import SHARED
+from xmppctl.cli.registry import COMMANDS
+from xmppctl.cli.tree import root
+
+
+def every(
+    command: click.Command, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield path, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from every(inner, (*path, name))
+
+
+ALL = list(every(root()))
+each = pytest.mark.parametrize(
+    ("path", "command"), [pytest.param(*pair, id=" ".join(pair[0]) or "xmppctl") for pair in ALL]
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), ALL, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_every_command_has_a_help(run_cli, capfd, path, command):
+    ran = run_cli(*path, "--help", account=())
+    assert ran.code == 0 and ran.session is None
+    out = " ".join(capfd.readouterr().out.split())
+    assert command.help and command.help.split("\n")[0].split()[0] in out
+    assert "--account" in out
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), ALL, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_parameters_do_not_collide(path, command):
+    names = [parameter.name for parameter in command.params]
+    assert len(set(names)) == len(names)
+    flags = [flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)]
+    options = [flag for flag in flags if flag.startswith("-")]
+    assert len(set(options)) == len(options)
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), ALL, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
+)
+def test_every_command_takes_the_shared_options(path, command):
+    flags = {flag for parameter in command.params for flag in parameter.opts}
+    assert flags >= {flag for shared in SHARED for flag in shared.flags}
+
+
+def test_click_warns_of_nothing(run_cli):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for path, _ in ALL:
+            run_cli(*path, "--help", account=())
+
+
+def test_the_root_lists_all_commands(run_cli, capfd):
+    run_cli("--help", account=())
+    out = capfd.readouterr().out
+    for name, (_, text) in COMMANDS.items():
+        assert name in out and text in " ".join(out.split())
+
+
+def test_version(run_cli, capfd):
+    from xmppctl import __version__
+
+    assert run_cli("--version", account=()).code == 0
+    assert capfd.readouterr().out == f"xmppctl {__version__}\n"
+
+
+def test_a_near_miss_gets_a_suggestion(run_cli):
+    assert "send" in run_cli("sned", account=()).stderr
+    assert "roster" in run_cli("rooster", account=()).stderr
+
+
+def test_a_near_miss_of_a_subcommand_is_2(run_cli):
+    ran = run_cli("roster", "lst", account=())
+    assert ran.code == 2 and "lst" in ran.stderr
