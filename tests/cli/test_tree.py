@@ -31,20 +31,16 @@ each = pytest.mark.parametrize(
 )
 
 
-@pytest.mark.parametrize(
-    ("path", "command"), ALL, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
-)
+@each
 def test_every_command_has_a_help(run_cli, capfd, path, command):
     ran = run_cli(*path, "--help", account=())
     assert ran.code == 0 and ran.session is None
     out = " ".join(capfd.readouterr().out.split())
     assert command.help and command.help.split("\n")[0].split()[0] in out
-    assert "--account" in out
+    assert "--no-input" in out
 
 
-@pytest.mark.parametrize(
-    ("path", "command"), ALL, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
-)
+@each
 def test_parameters_do_not_collide(path, command):
     names = [parameter.name for parameter in command.params]
     assert len(set(names)) == len(names)
@@ -53,9 +49,7 @@ def test_parameters_do_not_collide(path, command):
     assert len(set(options)) == len(options)
 
 
-@pytest.mark.parametrize(
-    ("path", "command"), ALL, ids=lambda value: " ".join(value) if isinstance(value, tuple) else ""
-)
+@each
 def test_every_command_takes_the_shared_options(path, command):
     flags = {flag for parameter in command.params for flag in parameter.opts}
     assert flags >= {flag for shared in SHARED for flag in shared.flags}
