@@ -1,0 +1,194 @@
+"""The house rules: who may import whom, which library stays behind which door, what starting up may load."""
+
+from __future__ import annotations
+
+import ast
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import xmppctl
+
+ROOT = Path(xmppctl.__file__).parent
+
+#: The floor of each room; a file imports from its own floor and those below.
+FLOORS = {
+    "": 0,  # xmppctl itself: its version
+    "errors": 0,
+    "stanza": 0,
+    "config": 1,
+    "session": 2,
+    "output": 2,
+    "daemon": 3,
+    "protocols": 3,
+    "sandbox": 3,
+    "shell": 4,
+    "cli": 5,
+    "__main__": 5,
+}
+#: Library -> the only room, or module, that imports it.
+DOORS = {
+    "slixmpp": "xmppctl.session.bridge",
+    "rich": "xmppctl.output",
+    "click": "xmppctl.cli",
+    "prompt_toolkit": "xmppctl.shell",
+}
+HEAVY = ("slixmpp", "asyncio", "rich", "lxml", "prompt_toolkit")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        yield module_name(path), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """The modules that are imported anywhere in the file, types included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are absolute here"
+            assert node.module
+            if node.module == "xmppctl":
+                yield from (f"xmppctl.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def room(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+ALL = dict(modules())
+
+
+def test_every_room_has_a_floor():
+    assert {room(module) for module in ALL} <= set(FLOORS)
+
+
+@pytest.mark.parametrize("module", ALL)
+def test_a_module_imports_its_own_floor_and_those_below(module):
+    for imported in imports(ALL[module]):
+        if imported.split(".")[0] != "xmppctl":
+            continue
+        there = room(imported)
+        if there not in FLOORS:
+            assert hasattr(xmppctl, there), f"{module} imports {imported}"
+            continue
+        assert FLOORS[there] <= FLOORS[room(module)], f"{module} imports {imported}"
+
+
+def test_output_knows_no_session_and_session_no_output():
+    for module, tree in ALL.items():
+        if room(module) in ("output", "session"):
+            other = {"output": "session", "session": "output"}[room(module)]
+            assert not [
+                each for each in imports(tree) if room(each) == other and each.startswith("xmppctl.")
+            ], module
+
+
+@pytest.mark.parametrize("library", DOORS)
+def test_each_library_stays_behind_its_door(library):
+    door = DOORS[library]
+    inside = {
+        module
+        for module, tree in ALL.items()
+        if any(imported.split(".")[0] == library for imported in imports(tree))
+    }
+    assert all(module == door or module.startswith(f"{door}.") for module in inside), inside
+
+
+def test_files_stay_readable():
+    for path in ROOT.rglob("*.py"):
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        assert lines <= 470, f"{path} has {lines} lines"
+
+
+def test_every_module_says_what_it_is():
+    assert [module for module, tree in ALL.items() if not ast.get_docstring(tree)] == []
+
+
+def loaded(code: str, **environ: str) -> set[str]:
+    """The top-level modules that are loaded after running `code` in a new interpreter."""
+    report = "import sys; print('LOADED', *sorted({name.split('.')[0] for name in sys.modules}))"
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME")}
+    done = subprocess.run(
+        [sys.executable, "-c", f"import atexit\natexit.register(lambda: exec({report!r}))\n{code}"],
+        env=kept | {"PYTHONPATH": str(ROOT.parent), **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("LOADED")]
+    return set(line.split()[1:])
+
+
+def running(*words: str) -> str:
+    return f"import sys; sys.argv = ['xmppctl', *{list(words)!r}]\nfrom xmppctl.cli import main\nmain()"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--version",), ("--help",), ("send", "--help"), ("pubsub", "subscribe", "--help"), ("watch", "--help")],
+)
+def test_help_loads_click_and_nothing_heavier(words):
+    found = loaded(running(*words))
+    assert "click" in found
+    assert not found & {*HEAVY, "ssl", "xml", "json", "subprocess", "dataclasses"}
+
+
+@pytest.mark.parametrize("typed", ["xmppctl se", "xmppctl send --ti", "xmppctl -a ", "xmppctl watch kind:"])
+def test_completion_loads_nothing_heavy(typed):
+    found = loaded(running(), _XMPPCTL_COMPLETE="bash_complete", COMP_WORDS=typed)
+    assert not found & {*HEAVY, "ssl", "xml", "subprocess"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("send", "b@localhost", "hi"),
+        ("send", "b@localhost", "hi", "-o", "jsonl"),
+        ("ping",),
+        ("raw", "<presence/>"),
+        ("status", "--hold", "1"),
+        ("roster", "list"),
+        ("watch", "--count", "1"),
+    ],
+)
+def test_hot_commands_load_nothing_heavy(words):
+    """As far as the login, against a server that hangs up; the integration cases go all the way."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        account = (
+            "--jid",
+            "a@localhost",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            port,
+            "--tls",
+            "none",
+            "--timeout",
+            "1",
+        )
+        found = loaded(running(*words, *account), XMPPCTL_PASSWORD="secret")
+    assert not found & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "module", ["messages", "presence", "raw", "ping", "roster", "watch"], ids=lambda name: f"protocols.{name}"
+)
+def test_what_hot_commands_run_on_loads_nothing_heavy(module):
+    found = loaded(f"import xmppctl.protocols.{module}, xmppctl.session.direct, xmppctl.session.failures")
+    assert not found & set(HEAVY)
