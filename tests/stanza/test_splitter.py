@@ -170,6 +170,8 @@ def test_the_torn_rest_keeps_its_bytes() -> None:
         (b"<presence/> hello", "bad-format"),
         (b"&#32;", "bad-format"),
         (b"<![CDATA[x]]><presence/>", "bad-format"),
+        (b"<presence/>" + HEADER.partition(b"?>")[2] + b"<presence/>", "bad-format"),
+        (b"<s:stream xmlns:s='http://etherx.jabber.org/streams'/>", "bad-format"),
         (FOOTER + b"<presence/>", "not-well-formed"),
         (FOOTER + b" x", "not-well-formed"),
     ],

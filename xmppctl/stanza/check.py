@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from xmppctl.errors import IncompleteInput, MalformedInput
 from xmppctl.stanza.build import check_text, declarations, escape_attribute, new_id
 from xmppctl.stanza.frame import CLIENT_CONTEXT, NS_STREAM, Frame
-from xmppctl.stanza.splitter import Splitter, StreamViolation
+from xmppctl.stanza.splitter import NESTED_STREAM, Splitter, StreamViolation
 
 _HEADER: Final = f"<stream:stream{declarations(CLIENT_CONTEXT)}>".encode()
 _STREAM: Final = f"{NS_STREAM} stream"
@@ -41,7 +41,7 @@ def split_input(text: str | bytes, *, source: str = "input") -> list[Frame]:
     except StreamViolation as error:
         violation = error
         frames = splitter.take_frames()
-    _refuse_stream_tags(typed, frames)
+    _refuse_end(typed, frames)
     if violation is not None:
         raise _explain(typed, violation, violation.offset - len(_HEADER))
     if splitter.rest() is not None:
@@ -173,7 +173,7 @@ class _Outline:
         self.cdata = inside
 
 
-def _refuse_stream_tags(typed: _Typed, frames: list[Frame]) -> None:
+def _refuse_end(typed: _Typed, frames: list[Frame]) -> None:
     offset = 0
     for frame in frames:
         if frame.names and frame.names[0] == _STREAM:
@@ -191,8 +191,6 @@ def _stream_tag(typed: _Typed, offset: int) -> MalformedInput:
 
 def _incomplete(typed: _Typed) -> MalformedInput:
     outline = _Outline(typed.stanzas)
-    if outline.open and outline.open[0].name == "stream:stream":
-        return _stream_tag(typed, outline.open[0].offset)
     parts = []
     if outline.cdata:
         parts.append("in a CDATA section")
@@ -215,6 +213,8 @@ def _explain(typed: _Typed, violation: StreamViolation, offset: int) -> Malforme
     from xml.parsers.expat import errors
 
     message = violation.message
+    if message == NESTED_STREAM:
+        return _stream_tag(typed, offset)
     after = typed.stanzas[offset : offset + 80]
     if violation.condition == "bad-format":
         text = re.split(rb"[<\r\n]", after)[0].decode("utf-8", "ignore").strip()

@@ -15,7 +15,7 @@ from time import time as now
 from typing import Final, NoReturn
 from xml.parsers import expat
 
-from xmppctl.stanza.frame import CLIENT_CONTEXT, Direction, Frame
+from xmppctl.stanza.frame import CLIENT_CONTEXT, NS_STREAM, Direction, Frame
 from xmppctl.stanza.names import SEPARATOR, spaced
 
 #: A roster of 35,000 contacts is one stanza of about 5 MB.
@@ -31,6 +31,9 @@ _HOLD_BYTES: Final = 1024
 #: No more goes to expat at once, so a token that was never held is smaller than MAX_TOKEN_BYTES.
 _SLICE_BYTES: Final = 64 * 1024
 
+_STREAM: Final = f"{NS_STREAM} stream"
+#: What a header inside of the stream is told with: everything after it would be its content, and come out never.
+NESTED_STREAM: Final = "a stream begins inside of the stream"
 _AFTER_END: Final = "data after the end of the stream"
 _XML_SPACE: Final = b" \t\r\n"
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
@@ -222,6 +225,8 @@ class Splitter:
             index = self._parser.CurrentByteIndex
             if index != self._start:
                 self._gap(index)
+            if name == _STREAM:
+                raise StreamViolation("bad-format", NESTED_STREAM, index)
             self._names = [name]
             self._payloads = []
             self._attributes = spaced(attributes)
