@@ -1,0 +1,280 @@
+"""A planted password is found nowhere: output, notes, trace, recordings, tracebacks, state, command lines, children.
+
+The real program runs against a scripted server, with everything that could tell it turned on.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.servers.hostile import (
+    JID,
+    NS_SASL,
+    USER,
+    Peer,
+    Server,
+    answer_pings,
+    bind,
+    fail,
+    greet,
+    mechanisms,
+    scram,
+)
+
+PLANTED = "pl4nted-s3cret"
+
+
+def forms(password: str) -> dict[str, bytes]:
+    """What the password may look like where it gets out."""
+    plain = f"\0{USER}\0{password}".encode()
+    return {
+        "as it is": password.encode(),
+        "base64": b64encode(password.encode()).rstrip(b"="),
+        "SASL PLAIN": b64encode(plain).rstrip(b"="),
+        "hex": password.encode().hex().encode(),
+        "reversed": password[::-1].encode(),
+    }
+
+
+def online(peer: Peer) -> None:
+    """A faultless server, on which the client then does what it likes."""
+    greet(peer, mechanisms("SCRAM-SHA-256"))
+    scram(peer, PLANTED)
+    bind(peer)
+
+
+def pinged(peer: Peer) -> None:
+    online(peer)
+    answer_pings(peer)
+    peer.until_end()
+    peer.finish()
+
+
+def watched(peer: Peer) -> None:
+    online(peer)
+    peer.until_end()
+    peer.finish()
+
+
+def plain(peer: Peer) -> None:
+    greet(peer, mechanisms("PLAIN"))
+    peer.expect("</auth>")
+    peer.send(f"<success xmlns='{NS_SASL}'/>")
+    bind(peer)
+    answer_pings(peer)
+    peer.until_end()
+    peer.finish()
+
+
+def refusing(peer: Peer) -> None:
+    """A server that takes the password and refuses it."""
+    greet(peer, mechanisms("PLAIN"))
+    peer.expect("</auth>")
+    fail(peer, "not-authorized", "go away")
+    peer.until_end()
+
+
+def mumbling(peer: Peer) -> None:
+    """The login breaks off in the middle of SCRAM."""
+    greet(peer, mechanisms("SCRAM-SHA-256"))
+    peer.expect("</auth>")
+    peer.send(f"<challenge xmlns='{NS_SASL}'>bm9uc2Vuc2U=</challenge>")
+    peer.until_end()
+
+
+class Case:
+    """One run of the program, and all places where it may have left something."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.trace = home / "trace.jsonl"
+        self.seen = b""
+        self.code: int | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "XDG_CONFIG_HOME": str(self.home / "config"),
+            "XDG_CACHE_HOME": str(self.home / "cache"),
+            "TMPDIR": str(self.home),
+            "PYTHONUTF8": "1",
+        }
+
+    def run(
+        self, server: Server, *words: str, code: str | None = None, stdin: bytes = b"", **environ: str
+    ) -> None:
+        """Run `xmppctl words` (or the Python `code`, which runs it) and look at its process while it runs."""
+        account = ("--jid", JID, "--host", "127.0.0.1", "--port", str(server.port), "--tls", "none")
+        told = ("--trace", str(self.trace), "-v", "-v", "--timeout", "10")
+        program = ["-c", code] if code else ["-m", "xmppctl"]
+        process = subprocess.Popen(
+            [sys.executable, *program, *words, *account, *told],
+            env=self.environment | environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=self.home,
+        )
+        self.seen += Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        stdout, stderr = process.communicate(stdin, timeout=30)
+        self.code = process.returncode
+        self.seen += stdout + stderr
+
+    def left(self, *, but: tuple[Path, ...] = ()) -> bytes:
+        """What was said, and what stands in any file in its home but those that were put there."""
+        found = self.seen
+        for path in self.home.rglob("*"):
+            if path.is_file() and path not in but:
+                found += str(path).encode() + path.read_bytes()
+        return found
+
+    def assert_clean(self, *, but: tuple[Path, ...] = ()) -> None:
+        left = self.left(but=but)
+        for name, form in forms(PLANTED).items():
+            assert form not in left, f"the password got out ({name})"
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return Case(tmp_path)
+
+
+COMMANDS: tuple[tuple[Callable[[Peer], None], tuple[str, ...]], ...] = (
+    (pinged, ("ping",)),
+    (pinged, ("ping", "-o", "jsonl")),
+    (pinged, ("send", "romeo@montague.example", "hi", "-o", "jsonl")),
+    (pinged, ("raw", "<presence/>", "-o", "xml")),
+    (pinged, ("status", "--hold", "0.1", "-o", "json")),
+    (watched, ("watch", "--until-idle", "0.2")),
+    (watched, ("watch", "--until-idle", "0.2", "-o", "jsonl")),
+    (watched, ("watch", "--until-idle", "0.2", "-o", "xml")),
+    (watched, ("watch", "--until-idle", "0.2", "--line")),
+)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"), COMMANDS, ids=lambda value: value[0] if isinstance(value, tuple) else ""
+)
+def test_commands_tell_nothing(case: Case, script: Callable[[Peer], None], words: tuple[str, ...]) -> None:
+    with Server(script) as server:
+        case.run(server, *words, XMPPCTL_PASSWORD=PLANTED)
+    assert case.code == 0, case.seen
+    assert b"<auth" in case.trace.read_bytes()  # the login was traced, or there would be nothing to hide
+    case.assert_clean()
+
+
+@pytest.mark.parametrize(
+    "words", [("ping",), ("watch", "-o", "jsonl", "--until-idle", "0.2"), ("version", "-o", "json")]
+)
+@pytest.mark.parametrize(("script", "code"), [(refusing, 5), (mumbling, 5)])
+def test_failing_logins_tell_nothing(
+    case: Case, script: Callable[[Peer], None], code: int, words: tuple[str, ...]
+) -> None:
+    with Server(script) as server:
+        case.run(server, *words, XMPPCTL_PASSWORD=PLANTED, XMPPCTL_PLAIN="1")
+    assert case.code == code, case.seen
+    case.assert_clean()
+
+
+def test_plain_is_hidden_in_trace_and_watch(case: Case) -> None:
+    with Server(plain) as server:
+        case.run(server, "ping", XMPPCTL_PASSWORD=PLANTED, XMPPCTL_PLAIN="1")
+        assert case.code == 0, case.seen
+        assert forms(PLANTED)["SASL PLAIN"] in server.text.encode()  # it was sent all the same
+    case.assert_clean()
+
+
+CRASH = """
+import sys
+sys.argv[0] = 'xmppctl'
+import xmppctl.protocols.ping
+import xmppctl.session.sasl
+
+async def broken(*arguments, **more):
+    raise KeyError('a bug')
+
+def broken_choice(*arguments, **more):
+    password = more['password'].reveal()
+    raise KeyError('a bug')
+
+if {early}:
+    xmppctl.session.sasl.choose = broken_choice
+else:
+    xmppctl.protocols.ping.ping = broken
+from xmppctl.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["in the login", "in the command"])
+def test_crashes_tell_nothing(case: Case, early: bool) -> None:
+    with Server(watched) as server:
+        case.run(server, "ping", "-o", "json", code=CRASH.format(early=early), XMPPCTL_PASSWORD=PLANTED)
+    assert case.code == 70, case.seen
+    (crash,) = (case.home / "state/xmppctl").glob("crash-*.txt")
+    assert b"KeyError" in crash.read_bytes()
+    case.assert_clean()
+
+
+def test_a_password_file_tells_nothing_more(case: Case) -> None:
+    path = case.home / "password"
+    path.write_text(PLANTED + "\n")
+    path.chmod(0o600)
+    with Server(pinged) as server:
+        case.run(server, "ping", "--password-file", str(path))
+    assert case.code == 0, case.seen
+    case.assert_clean(but=(path,))
+
+
+def test_a_password_on_standard_input_tells_nothing(case: Case) -> None:
+    with Server(pinged) as server:
+        case.run(server, "ping", "--password-file", "-", stdin=PLANTED.encode() + b"\n")
+    assert case.code == 0, case.seen
+    case.assert_clean()
+
+
+def test_children_inherit_nothing(case: Case) -> None:
+    """The password command sees neither a password in its environment nor one on a command line."""
+    report = case.home / "child"
+    script = case.home / "password.py"
+    script.write_text(
+        "import os, pathlib, sys\n"
+        "seen = b''\n"
+        "for pid in (os.getpid(), os.getppid()):\n"
+        "    seen += pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()\n"
+        "seen += pathlib.Path('/proc/self/environ').read_bytes()\n"
+        f"pathlib.Path({str(report)!r}).write_bytes(seen)\n"
+        "print('another-' + 'secret')\n"
+    )
+
+    def with_another(peer: Peer) -> None:
+        greet(peer, mechanisms("SCRAM-SHA-256"))
+        scram(peer, "another-secret")
+        bind(peer)
+        answer_pings(peer)
+        peer.until_end()
+        peer.finish()
+
+    with Server(with_another) as server:
+        case.run(
+            server,
+            "ping",
+            "--password-command",
+            f"{sys.executable} {script}",
+            XMPPCTL_PASSWORD=PLANTED,
+        )
+    assert case.code == 0, case.seen
+    assert b"PATH=" in report.read_bytes()
+    case.assert_clean()
+    left = case.left(but=(script,))
+    assert b"another-secret" not in left
