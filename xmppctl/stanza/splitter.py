@@ -120,14 +120,13 @@ class Splitter:
         self._time = now() if time is None else time
         if self._violated is not None:
             raise self._violated
+        begin = 0
         try:
             for begin in range(0, len(data), _SLICE_BYTES):
                 self._take(data[begin : begin + _SLICE_BYTES])
-        except StreamViolation as violation:
-            self._violated = violation
-            raise
-        except expat.ExpatError as error:
-            self._violated = self._violation(error)
+        except (StreamViolation, expat.ExpatError) as error:
+            self._violated = error if isinstance(error, StreamViolation) else self._violation(error)
+            self._buffer += data[begin + _SLICE_BYTES :]  # rest() is all that came
             raise self._violated from None
         return self.take_frames()
 
