@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from xmppctl.errors import (
     ExitCode,
@@ -105,8 +105,9 @@ def _guard_streams() -> None:
 
 def _listen_for_signals() -> None:
     """The first signal ends the command properly, by an exception out of whatever waits; the second at once."""
+    from xmppctl.session.interrupts import MAIN
 
-    def stop(number: int, _: FrameType | None) -> NoReturn:
+    def stop(number: int, _: FrameType | None) -> None:
         again = 128 + number
 
         def at_once(*_: object) -> None:
@@ -115,7 +116,7 @@ def _listen_for_signals() -> None:
         for each in _SIGNALS:
             signal.signal(each, at_once)
         kind = _SIGNALS[signal.Signals(number)]
-        raise kind("interrupted" if kind is Interrupted else "terminated")
+        MAIN.deliver(kind("interrupted" if kind is Interrupted else "terminated"))
 
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # nohup, and shells that start us in the background

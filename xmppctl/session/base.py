@@ -25,6 +25,7 @@ from xmppctl.session.deadline import Deadline
 from xmppctl.session.failures import TRY_AGAIN, stream_error
 from xmppctl.session.failures import refusal as refusal
 from xmppctl.session.failures import refuse_errors as refuse_errors
+from xmppctl.session.interrupts import of_this_thread
 from xmppctl.session.replies import Replies
 from xmppctl.session.replies import prepared as prepared
 from xmppctl.stanza import build
@@ -353,6 +354,9 @@ class Session:
         if self.closed:
             return
         self.closed = True
+        interrupts = of_this_thread()
+        if interrupts is not None:
+            interrupts.take()  # it came too late to end anything, and must not cut the farewell short
         self.listener = None
         for subscription in tuple(self.subscriptions):
             subscription.close()

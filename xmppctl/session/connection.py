@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from xmppctl.errors import ConnectionLost, StreamError, TlsError, XmppctlError
 from xmppctl.session.failures import TRY_AGAIN
+from xmppctl.session.interrupts import of_this_thread
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.splitter import Splitter, StreamViolation
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 OnFrame = Callable[[Frame], None]
 
 _READ_BYTES: Final = 256 * 1024
+_DRAIN_READS: Final = 8
 #: How much of a stream's beginning is kept, to tell what speaks there if it is not XMPP.
 _FIRST_BYTES: Final = 64
 
@@ -55,6 +57,9 @@ class Connection:
             self._tap = Tap(on_frame)
         self._poll = select.poll()
         self._poll_mask = 0
+        self._interrupts = of_this_thread()
+        if self._interrupts is not None:
+            self._interrupts.streams += 1
         with suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -242,8 +247,7 @@ class Connection:
         if extra_fd is not None:
             self._poll.register(extra_fd, select.POLLIN)
         try:
-            left = deadline.left()
-            events = self._poll.poll(None if left is None else left * 1000)
+            events = self._wait(deadline.left())
         finally:
             if extra_fd is not None:
                 self._poll.unregister(extra_fd)
@@ -251,6 +255,24 @@ class Connection:
             raise deadline.error(doing)
         own = self.sock.fileno()
         return any(fd == own and event & ~select.POLLOUT for fd, event in events)
+
+    def _wait(self, seconds: float | None) -> list[tuple[int, int]]:
+        """Poll. Only here a signal ends what is under way (see `interrupts`)."""
+        interrupts = self._interrupts
+        milliseconds = None if seconds is None else seconds * 1000
+        if interrupts is None:
+            return self._poll.poll(milliseconds)
+        interrupts.waiting = True
+        try:
+            interrupts.check()
+            return self._poll.poll(milliseconds)
+        finally:
+            interrupts.waiting = False
+
+    def check_signals(self) -> None:
+        """Raise what a signal has left for the next wait, for who has much to do and nothing to wait for."""
+        if self._interrupts is not None:
+            self._interrupts.check()
 
     def acknowledge_now(self) -> None:
         """Have the kernel acknowledge what comes at once.
@@ -305,9 +327,16 @@ class Connection:
 
     def close(self) -> None:
         """Close the socket, with a TLS close_notify where it can be had without waiting."""
+        if self._interrupts is not None:
+            self._interrupts.streams -= 1
+            self._interrupts = None
         if self.tls is not None and not self.broken:
             with suppress(ssl.SSLError, OSError):
                 self.tls.unwrap()
             self.out += self._bio_out.read()
-            self.try_flush()
+        self.try_flush()
+        for _ in range(_DRAIN_READS):
+            # What lies unread when a socket is closed turns the orderly end into a reset.
+            if not self.receive():
+                break
         self.sock.close()

@@ -47,8 +47,12 @@ class BlockingSession(StreamSession):
         return False
 
     def _take(self, deadline: Deadline, doing: str, extra_fd: int | None = None) -> None:
-        self._connection.acknowledge_now()
-        self._digest(self._connection.read(deadline, doing, extra_fd=extra_fd))
+        connection = self._connection
+        if self._early or connection.ended:
+            self._digest(())
+            return
+        connection.acknowledge_now()
+        self._digest(connection.read(deadline, doing, extra_fd=extra_fd))
 
     def _hang_up(self) -> None:
         self._connection.close()

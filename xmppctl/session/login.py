@@ -57,12 +57,17 @@ class Step(NamedTuple):
 
 
 class Established(NamedTuple):
-    """A bound stream. `features` holds the expanded names ("namespace name") that were offered after SASL."""
+    """A bound stream.
+
+    `features` holds the expanded names ("namespace name") that were offered after SASL; `frames` is what came right
+    behind the login.
+    """
 
     connection: Connection
     jid: Jid
     features: frozenset[str]
     mechanism: str
+    frames: tuple[Frame, ...] = ()
 
 
 class Login:
@@ -316,7 +321,8 @@ def login(
         attempt.abandon()
         raise
     assert attempt.features is not None
-    return Established(attempt.stream.connection, jid, frozenset(attempt.features.payloads), mechanism)
+    stream = attempt.stream
+    return Established(stream.connection, jid, frozenset(attempt.features.payloads), mechanism, stream.rest())
 
 
 def _mechanisms(features: Frame) -> list[str]:

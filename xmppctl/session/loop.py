@@ -29,6 +29,8 @@ class LoopSession(StreamSession):
         self._reading = True
         self._writing = False
         self._loop.add_reader(self._descriptor, self._on_readable)
+        if self._early or self._connection.ended:
+            self._loop.call_soon(self._on_readable)
 
     async def client(self) -> Bridge:
         """A slixmpp client on this session, made at the first call."""
@@ -80,6 +82,7 @@ class LoopSession(StreamSession):
 
     async def _flush(self, deadline: Deadline) -> None:
         connection = self._connection
+        await asyncio.sleep(0)  # a command that sends and sends must let others have their turn
         while connection.out or (connection.broken and not connection.ended):
             await self._pump(deadline, "sending")
         self._check_connection()

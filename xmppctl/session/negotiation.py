@@ -150,6 +150,12 @@ class Negotiation:
             else "is this port for direct TLS (--tls direct)? look at the server's log",
         )
 
+    def rest(self) -> tuple[Frame, ...]:
+        """What has come and was not asked for: it belongs to the session."""
+        frames = tuple(self._frames)
+        self._frames.clear()
+        return frames
+
     def close(self) -> None:
         """End the stream and the connection at once. Never raises."""
         if not self.connection.ended:

@@ -93,6 +93,7 @@ def _run_on_loop(
     import signal
 
     from xmppctl.errors import Interrupted, Terminated, XmppctlError
+    from xmppctl.session.interrupts import MAIN
     from xmppctl.session.loop import LoopSession
 
     kinds: dict[signal.Signals, type[XmppctlError]] = {
@@ -114,6 +115,9 @@ def _run_on_loop(
         for number, error in kinds.items():
             if signal.getsignal(number) != signal.SIG_IGN:
                 loop.add_signal_handler(number, stop, session, number, error)
+        early = MAIN.take()  # between the login and now
+        if early is not None:
+            session.fail(early)
         try:
             result = await main(session)
         finally:

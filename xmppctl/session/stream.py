@@ -22,6 +22,7 @@ class StreamSession(Session):
     def __init__(self, established: Established, deadline: Deadline) -> None:
         super().__init__(established.jid, established.features, deadline)
         self._connection = established.connection
+        self._early = established.frames
 
     @property
     def tap_failure(self) -> Exception | None:
@@ -36,9 +37,17 @@ class StreamSession(Session):
 
     def _digest(self, frames: Iterable[Frame]) -> None:
         """Take what has come, then see how the connection is."""
-        for frame in frames:
+        if self._connection.tap_failure is not None:
+            self.fail(self._connection.tap_failure)  # before whatever these frames bring
+        early, self._early = self._early, ()
+        for frame in (*early, *frames):
             self._received(frame)
         self._check_connection()
+
+    def check(self) -> None:
+        """Raise what has ended the session, or a signal that came meanwhile."""
+        self._connection.check_signals()
+        super().check()
 
     def _check_connection(self) -> None:
         connection = self._connection

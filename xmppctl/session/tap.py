@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from time import time as now
 from typing import TYPE_CHECKING
 
-from xmppctl.errors import Interrupted, Terminated
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.redact import redact
 from xmppctl.stanza.splitter import Splitter, StreamViolation
@@ -22,14 +21,12 @@ class Tap:
     """Shows frames to `on_frame`.
 
     What that raises (a reader that closed the pipe, a full disk) must not tear the stream: it is kept in `failure`
-    for whoever drives the connection to raise, and nothing more is shown. A signal that arrives in there ends
-    nothing: the rest of the stream is shown all the same.
+    for whoever drives the connection to raise, and nothing more is shown.
     """
 
     def __init__(self, on_frame: OnFrame) -> None:
         self.failure: Exception | None = None
         self._on_frame = on_frame
-        self._blind = False
         self._sent = Splitter("out")
 
     def restart(self) -> None:
@@ -39,13 +36,12 @@ class Tap:
     def show(self, frames: Iterable[Frame]) -> None:
         """Show frames that came in. Never raises."""
         for frame in frames:
-            if self._blind:
+            if self.failure is not None:
                 return
             try:
                 self._on_frame(redact(frame))
             except Exception as error:  # noqa: BLE001 (kept, and raised by the session)
-                self._blind = not isinstance(error, Interrupted | Terminated)
-                self.failure = self.failure or error
+                self.failure = error
 
     def sent(self, data: bytes) -> None:
         """Show what is sent. Never raises."""
