@@ -103,6 +103,17 @@ class Peer:
         self._unread += data
         self.server.note(data)
 
+    def take(self, seconds: float = PATIENCE) -> bytes:
+        """What the client has said and nobody has taken; waits for something."""
+        end = monotonic() + seconds
+        while not self._unread:
+            left = end - monotonic()
+            if left <= 0:
+                raise AssertionError("the client said nothing more")
+            self._receive(left)
+        data, self._unread = self._unread, b""
+        return data
+
     def listen(self, seconds: float) -> str:
         """What the client says in `seconds`, or until it hangs up."""
         end = monotonic() + seconds
