@@ -73,9 +73,11 @@ async def subscribe(session: Session, jid: str) -> None:
 
 def _contacts(reply: Frame) -> Iterable[Contact]:
     for item in reply.element().iterfind(f"{{{NS_ROSTER}}}query/{{{NS_ROSTER}}}item"):
+        if not item.get("jid"):
+            continue  # section 2.1.2.3: there is no contact without one
         groups = {group.text or "" for group in item.iterfind(f"{{{NS_ROSTER}}}group")}
         yield Contact(
-            prepared(item.get("jid", "")) or "",
+            prepared(item.get("jid")) or "",
             item.get("name") or None,
             tuple(sorted(groups)),
             item.get("subscription", "none"),
