@@ -128,6 +128,15 @@ class Bridge(ClientXMPP):
         for name in tuple(self.scheduled_events):
             self.cancel_schedule(name)
 
+    def disconnect(self, *_: Any, **__: Any) -> asyncio.Future[None]:
+        """Nothing: whoever opened the session closes it."""
+        done: asyncio.Future[None] = self.loop.create_future()
+        done.set_result(None)
+        return done
+
+    def abort(self) -> None:
+        """Nothing, as `disconnect`."""
+
     def take(self, frame: Frame) -> None:
         """A stanza from the session."""
         if self.only_replies and frame.kind != "iq":
