@@ -199,6 +199,17 @@ class Node:
     def publish(self, id_: str, payload: str) -> None:
         self.ask(f"<publish node='{self.name}'><item id='{id_}'>{payload}</item></publish>")
 
+    def announce_deletion(self) -> None:
+        """Have subscribers told when the node is deleted, which ejabberd does not do by itself."""
+        fields = {"FORM_TYPE": f"{NS_PUBSUB}#node_config", "pubsub#notify_delete": "1"}
+        form = "".join(
+            f"<field var='{name}'><value>{value}</value></field>" for name, value in fields.items()
+        )
+        inside = (
+            f"<configure node='{self.name}'><x xmlns='jabber:x:data' type='submit'>{form}</x></configure>"
+        )
+        self.ask(inside, owner=True)
+
     def subscriptions(self, account: str = "bob") -> str:
         xml = f"<iq type='get' to='{self.service}'><pubsub xmlns='{NS_PUBSUB}'><subscriptions/></pubsub></iq>"
         return self.cli.run("raw", xml, "-o", "jsonl", account=account).stdout
@@ -231,6 +242,7 @@ def test_events_of_a_node(node: Node) -> None:
         assert "&lt;é&gt;" in item["payload"]  # servers bind prefixes their own way
         node.ask(f"<retract node='{node.name}' notify='true'><item id='1'/></retract>")
         bob.wait_record(lambda record: (record["event"], record.get("id")) == ("retract", "1"))
+        node.announce_deletion()
         node.ask(f"<delete node='{node.name}'/>", owner=True)
         bob.wait_record(lambda record: record["event"] == "delete")
         assert bob.finish().code == 0
@@ -289,6 +301,19 @@ def test_items_first_then_events(node: Node) -> None:
 def test_a_node_that_is_not_there_is_1(cli: Cli) -> None:
     ran = cli.run("pubsub", "subscribe", cli.server.pubsub, "no-such-node")
     assert ran.code == 1 and "item-not-found" in ran.stderr
+
+
+def test_a_closed_pipe_ends_it_quietly_and_undoes_the_subscription(node: Node) -> None:
+    words = [*program(), "-a", "bob", "pubsub", "subscribe", node.service, node.name, "-v"]
+    with subprocess.Popen(
+        words, env=node.cli.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=node.cli.home
+    ) as process:
+        assert process.stdout and process.stderr
+        assert b"subscribed to" in process.stderr.readline()
+        process.stdout.close()  # and nothing is ever published
+        assert process.wait(10) == 0
+        assert b"unsubscribed from" in process.stderr.read()
+    assert node.name not in node.subscriptions()
 
 
 # -- watch ------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from xmppctl.errors import StanzaRefused
+from xmppctl.errors import OutputClosed, StanzaRefused
 from xmppctl.protocols import atom
 from xmppctl.session.base import prepared
 from xmppctl.stanza.frame import Frame
@@ -169,10 +169,17 @@ class Follower:
                     self._events.append(event)
         return found
 
-    async def next(self, timeout: float | None = None) -> Event:
-        """The next event. Raises DeadlineExceeded, StreamError, ConnectionLost, Interrupted, Terminated."""
+    async def next(self, output: int | None = None) -> Event:
+        """The next event. Raises DeadlineExceeded, StreamError, ConnectionLost, Interrupted, Terminated.
+
+        `output` is the descriptor of the pipe that is written to: OutputClosed as soon as nobody reads it.
+        """
         while not self._events:
-            self._take(await self._frames.next(timeout))
+            if output is not None and await self._session.wait_readable(
+                output, unless=lambda: bool(self._frames.queue), doing="waiting for events"
+            ):
+                raise OutputClosed("the reader of the output has gone")
+            self._take(await self._frames.next())
         event = self._events.pop(0)
         told = event.record
         ended = told.get("subscription") == "none" and prepared(told.get("jid")) == self._session.jid.bare

@@ -124,7 +124,7 @@ async def _follow(app: App, session: Session, follower: Follower, wish: _Wish) -
             if follower.over:
                 _judge_end(app, wish, shown)
                 return
-            event = await follower.next()
+            event = await follower.next(app.output_pipe)
             shown += 1
             _show(app, event)
     except DeadlineExceeded:
