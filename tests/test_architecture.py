@@ -112,7 +112,7 @@ def test_each_library_stays_behind_its_door(library):
 def test_files_stay_readable():
     for path in ROOT.rglob("*.py"):
         lines = len(path.read_text(encoding="utf-8").splitlines())
-        assert lines <= 470, f"{path} has {lines} lines"
+        assert lines <= 400, f"{path} has {lines} lines"
 
 
 def test_every_module_says_what_it_is():
@@ -121,10 +121,12 @@ def test_every_module_says_what_it_is():
 
 def loaded(code: str, **environ: str) -> set[str]:
     """The top-level modules that are loaded after running `code` in a new interpreter."""
-    report = "import sys; print('LOADED', *sorted({name.split('.')[0] for name in sys.modules}))"
+    report = "print('LOADED', *sorted({name.split('.')[0] for name in sys.modules}))"
+    # The program leaves by os._exit, which nothing that is registered would outlive.
+    before = f"import atexit, os, sys\natexit.register(lambda: exec({report!r}))\nos._exit = sys.exit"
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME")}
     done = subprocess.run(
-        [sys.executable, "-c", f"import atexit\natexit.register(lambda: exec({report!r}))\n{code}"],
+        [sys.executable, "-c", f"{before}\n{code}"],
         env=kept | {"PYTHONPATH": str(ROOT.parent), **environ},
         capture_output=True,
         text=True,
