@@ -7,6 +7,7 @@ harmless where the file is shown on a terminal.
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from xmppctl.errors import OutputFailed
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
 
 class Trace:
-    """Appends to `path`, which is made with mode 0600. Raises OutputFailed."""
+    """Appends to `path`, a file that is made or becomes private (0600), or a device or pipe. Raises OutputFailed."""
 
     def __init__(self, path: str) -> None:
         self._path = path
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            os.fchmod(descriptor, 0o600)
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):  # a device (/dev/null, a terminal) is everybody's
+                os.fchmod(descriptor, 0o600)
             self._file = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise self._failed(error) from None
