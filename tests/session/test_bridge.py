@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import pytest
+from slixmpp.exceptions import IqError
 
 from xmppctl.errors import ConnectionLost, DeadlineExceeded, StanzaRefused
 from xmppctl.session.bridge import Bridge
@@ -239,6 +240,28 @@ def test_a_failing_handler_ends_the_wait_and_tells_nobody(
         run(use, "xep_0280")
     assert sent == []
     assert capfd.readouterr().err == ""
+
+
+def test_a_handler_that_fails_on_a_stanza_that_a_plugin_made_tells_nobody() -> None:
+    sent: list[Frame] = []
+
+    def fail_for_others(_: object) -> None:
+        raise IqError(client_iq[0])  # slixmpp itself has an answer of its own to this one
+
+    client_iq: list[Any] = []
+
+    async def use(session: MemorySession, client: Bridge) -> None:
+        client_iq.append(client.make_iq_error("x", condition="gone"))
+        client.add_event_handler("made", fail_for_others)
+        made = client.make_message("juliet@capulet.example", "hi", mfrom="juliet@capulet.example/x")
+        client.event("made", made)
+        await asyncio.sleep(0.01)
+        sent.extend(session.sent)
+        await session.sleep(1)
+
+    with pytest.raises(IqError):
+        run(use)
+    assert sent == []
 
 
 def test_a_task_that_fails_ends_the_wait() -> None:

@@ -67,7 +67,7 @@ def test_a_stanza_error_tells_who_what_and_why() -> None:
         "<iq type='error' id='1' from='a@b'><error type='cancel'>"
         "<gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
     )
-    error = refusal(stanza.element(), stanza.text)
+    error = refusal(stanza)
     assert error.message.startswith("a@b refused: gone (cancel): ") and error.hint
     assert error.stanza == stanza.text
 

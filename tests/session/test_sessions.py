@@ -440,6 +440,7 @@ def test_what_comes_while_we_close_is_seen_and_not_answered(world: World) -> Non
     def script(peer: Peer) -> None:
         peer.until_end()
         peer.send(f"<iq type='get' id='late' from='{DOMAIN}'><a xmlns='x:y'/></iq><r xmlns='urn:xmpp:sm:3'/>")
+        peer.listen(0.1)
         peer.finish()
 
     world.run(script, nothing, on_frame=frames.append)
@@ -546,6 +547,24 @@ def test_a_stream_error_is_told_though_we_were_sending(world: World) -> None:
     with pytest.raises((StreamError, ConnectionLost)) as caught:
         world.run(script, main)
     assert type(caught.value) is StreamError, caught.value
+
+
+def test_a_send_that_fails_tells_what_the_server_had_said_before(world: World) -> None:
+    gone = threading.Event()
+
+    def script(peer: Peer) -> None:
+        peer.expect("<message")
+        peer.send("<stream:error><reset xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>")
+        peer.reset()
+        gone.set()
+
+    async def main(session: Session) -> None:
+        await session.send("<message/>")
+        gone.wait(2)
+        await session.send("<message/>")
+
+    with pytest.raises(StreamError, match="reset"):
+        world.run(script, main)
 
 
 def test_a_session_that_is_closed_says_so(world: World) -> None:

@@ -31,13 +31,13 @@ from slixmpp.xmlstream.tostring import tostring
 from xmppctl.errors import DeadlineExceeded
 from xmppctl.session.failures import refusal
 from xmppctl.session.replies import prepared
+from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.tree import parse
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from xmppctl.session.base import Session
-    from xmppctl.stanza.frame import Frame
 
 T = TypeVar("T")
 
@@ -203,7 +203,7 @@ class Bridge(ClientXMPP):
             await self._session.wait(task.done, doing=doing)
             return task.result()
         except IqError as error:
-            raise refusal(error.iq.xml, tostring(error.iq.xml)) from None
+            raise refusal(Frame(tostring(error.iq.xml).encode())) from None
         except IqTimeout:
             raise DeadlineExceeded(
                 f"no reply came while {doing}", hint="the other side may be gone"

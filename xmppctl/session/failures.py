@@ -1,6 +1,7 @@
 """What the server's refusals mean, as errors: stanza errors, stream errors, SASL failures, and what is no XMPP at all.
 
-RFC 6120 sections 4.9, 6.5, 7.7.2 and 8.3. Sans-IO. Text of the server's is passed on as it came.
+RFC 6120 sections 4.9, 6.5, 7.7.2 and 8.3. Sans-IO. Text of the server's is passed on as it came; the XML that an
+error brings along loses its secrets here, since servers repeat the request in their refusal.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from xmppctl.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from xml.etree.ElementTree import Element
 
     from xmppctl.stanza.frame import Frame
 
@@ -48,23 +48,24 @@ _OTHERS: Final = (
 def refuse_errors(reply: Frame) -> None:
     """Raise StanzaRefused if `reply` is an error stanza."""
     if reply.type == "error":
-        raise refusal(reply.element(), reply.text)
+        raise refusal(reply)
 
 
-def refusal(stanza: Element, text: str) -> StanzaRefused:
-    """The error for an error stanza; `text` is the stanza as XML."""
+def refusal(stanza: Frame) -> StanzaRefused:
+    """The error for an error stanza."""
     from xmppctl.stanza.explain import explain
     from xmppctl.stanza.tree import stanza_condition
 
-    reason = stanza_condition(stanza)
-    sender = stanza.get("from")
+    element = stanza.element()
+    reason = stanza_condition(element)
+    sender = element.get("from")
     meaning, hint = explain(reason, sender)
     kind = f" ({reason.type})" if reason.type else ""
     return StanzaRefused(
         f"{sender or 'the server'} refused: {reason.condition}{kind}: {reason.text or meaning}",
         reason=reason,
         hint=hint,
-        stanza=text,
+        stanza=_without_secrets(stanza),
     )
 
 
@@ -84,7 +85,7 @@ def login_refusal(reply: Frame, where: str, doing: str) -> StanzaRefused:
         f"{where} refused while {doing}: {reason.condition}: {reason.text or meaning}",
         reason=reason,
         hint=hint,
-        stanza=reply.text,
+        stanza=_without_secrets(reply),
     )
 
 
@@ -113,7 +114,7 @@ def stream_error(frame: Frame, where: str) -> StreamError:
         f"{where} ended the stream: {condition}: {text or meaning}",
         condition=condition,
         hint=hint,
-        stanza=frame.text,
+        stanza=_without_secrets(frame),
     )
 
 
@@ -133,8 +134,14 @@ def sasl_refusal(failure: Frame, mechanism: str, jid: str) -> AuthError:
         f"{jid} was refused ({mechanism}: {condition}): {text or meaning}",
         condition=condition,
         hint=hint,
-        stanza=failure.text,
+        stanza=_without_secrets(failure),
     )
+
+
+def _without_secrets(frame: Frame) -> str:
+    from xmppctl.stanza.redact import redact
+
+    return redact(frame).text
 
 
 def no_xmpp(where: str, first: bytes) -> StreamError:
