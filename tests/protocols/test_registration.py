@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from xmppctl.config.secrets import Secret
-from xmppctl.errors import StanzaCondition, StanzaRefused
+from xmppctl.errors import StanzaRefused
 from xmppctl.protocols import registration
 from xmppctl.protocols.registration import Field, Form
 from xmppctl.session.drive import drive
@@ -108,18 +108,6 @@ def test_only_a_web_page() -> None:
     )
     assert form.fields == () and form.urls == ("https://m.example/join",)
     assert registration.parse_form(reply("")) == Form(())
-
-
-def test_a_refusal_repeats_no_password() -> None:
-    text = (
-        "<iq type='error' id='x'><query xmlns='jabber:iq:register'><username>romeo</username>"
-        "<password>hunter2</password></query><error type='cancel'>"
-        "<conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
-    )
-    stream = Stream(StanzaRefused("taken", reason=StanzaCondition("conflict"), stanza=text))
-    with pytest.raises(StanzaRefused, match="taken") as caught:
-        registration.submit(stream, "m.example", Form(()), "romeo", Secret("hunter2"), {})
-    assert "hunter2" not in caught.value.stanza and "<conflict" in caught.value.stanza
 
 
 def test_changing_a_password() -> None:

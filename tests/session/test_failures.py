@@ -13,7 +13,14 @@ from xmppctl.errors import (
     TlsError,
     XmppctlError,
 )
-from xmppctl.session.failures import most_telling, no_xmpp, refusal, sasl_refusal, stream_error
+from xmppctl.session.failures import (
+    login_refusal,
+    most_telling,
+    no_xmpp,
+    refusal,
+    sasl_refusal,
+    stream_error,
+)
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.splitter import Splitter
 
@@ -70,6 +77,26 @@ def test_a_stanza_error_tells_who_what_and_why() -> None:
     error = refusal(stanza)
     assert error.message.startswith("a@b refused: gone (cancel): ") and error.hint
     assert error.stanza == stanza.text
+
+
+_REGISTER = "<query xmlns='jabber:iq:register'><username>r</username><password>hunter2</password></query>"
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda iq, _: refusal(iq),
+        lambda iq, _: login_refusal(iq, "h", "registering"),
+        lambda _, nonza: stream_error(nonza, "h"),
+        lambda _, nonza: sasl_refusal(nonza, "PLAIN", "a@b"),
+    ],
+    ids=["stanza", "login", "stream", "sasl"],
+)
+def test_what_a_refusal_repeats_of_the_request_holds_no_secret(fail) -> None:
+    iq = f"<iq type='error' id='1'>{_REGISTER}<error type='cancel'/></iq>"
+    error = fail(frame(iq), frame(f"<stream:error>{_REGISTER}</stream:error>"))
+    assert "hunter2" not in error.stanza
+    assert "<username>r</username><password>[redacted:7]</password>" in error.stanza
 
 
 @pytest.mark.parametrize(

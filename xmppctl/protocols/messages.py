@@ -108,7 +108,7 @@ class Delivery:
                 continue
             self._pending.pop(message.id, None)
             self._settled.pop(message.id, None)
-            self._report(message, "bounced", refusal(frame.element(), frame.text))
+            self._report(message, "bounced", refusal(frame))
 
     def abandon(self) -> None:
         """The session has failed: report what was heard of, and the rest as unknown."""

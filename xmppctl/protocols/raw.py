@@ -96,7 +96,7 @@ class Conversation:
     def _tell(self, frame: Frame) -> None:
         self._show(frame)
         if frame.type == "error":
-            self._refused(refusal(frame.element(), frame.text))
+            self._refused(refusal(frame))
 
     def _collect(self) -> None:
         """Something ended it early: show what has come all the same."""

@@ -1,7 +1,6 @@
 """In-band registration (XEP-0077): an account made on a stream before its login, a password changed in a session.
 
-The forms of the wire, fields or a data form (XEP-0004), come out as one kind of `Form`. Secrets are taken out of
-what an error shows: servers repeat the request in it.
+The forms of the wire, fields or a data form (XEP-0004), come out as one kind of `Form`.
 """
 
 from __future__ import annotations
@@ -9,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from xmppctl.errors import StanzaRefused
 from xmppctl.stanza import build
-from xmppctl.stanza.frame import Frame
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from xmppctl.config.secrets import Secret
     from xmppctl.session.base import Session
+    from xmppctl.stanza.frame import Frame
 
 NS_REGISTER: Final = "jabber:iq:register"
 NS_DATA: Final = "jabber:x:data"
@@ -61,10 +59,8 @@ class Form(NamedTuple):
 
 def ask_form(stream: Stream, domain: str) -> Form:
     """Ask a server what it takes to register (section 3.1). Raises StanzaRefused."""
-    reply = _request(
-        stream, build.iq("get", f"<query xmlns='{NS_REGISTER}'/>", to=domain), "asking how to register"
-    )
-    return parse_form(reply)
+    request = build.iq("get", f"<query xmlns='{NS_REGISTER}'/>", to=domain)
+    return parse_form(stream.request(request, "asking how to register"))
 
 
 def submit(
@@ -72,7 +68,7 @@ def submit(
 ) -> None:
     """Register (section 3.1). `answers` fills the other fields by their names. Raises StanzaRefused."""
     answers = {**answers, "username": username}
-    _request(stream, build.iq("set", _filled(form, answers, password), to=domain), "registering")
+    stream.request(build.iq("set", _filled(form, answers, password), to=domain), "registering")
 
 
 def parse_form(reply: Frame) -> Form:
@@ -136,34 +132,11 @@ def _filled(form: Form, answers: Mapping[str, str], password: Secret) -> str:
 
 async def change_password(session: Session, password: Secret) -> None:
     """Change the own account's password on its server (section 3.3). Raises StanzaRefused, DeadlineExceeded."""
-    from xmppctl.session.failures import refuse_errors
-    from xmppctl.stanza.redact import redact
-
-    reply = await session.ask(
+    await session.request(
         build.iq(
             "set",
             f"<query xmlns='{NS_REGISTER}'><username>{build.escape(session.jid.local)}</username>"
             f"<password>{build.escape(password.reveal())}</password></query>",
             to=session.jid.domain,
         )
-    )
-    refuse_errors(redact(reply))
-
-
-def _request(stream: Stream, stanza: str, doing: str) -> Frame:
-    from xmppctl.stanza.redact import redact
-
-    try:
-        return stream.request(stanza, doing)
-    except StanzaRefused as error:
-        error.stanza = redact(Frame(error.stanza.encode(), _names(error.stanza))).text
-        raise
-
-
-def _names(stanza: str) -> tuple[str, ...]:
-    from xmppctl.stanza.tree import parse
-
-    return tuple(
-        f"{namespace[1:]} {name}"
-        for namespace, _, name in (str(element.tag).rpartition("}") for element in parse(stanza).iter())
     )
