@@ -22,7 +22,7 @@ from xmppctl.stanza.jid import Jid
 #: What a login may take in tests where it must not end by its deadline.
 PATIENCE = 5.0
 #: The deadline of tests in which it must end by that.
-SHORT = 0.3
+SHORT = 0.2
 
 
 @pytest.fixture(scope="session")

@@ -368,6 +368,15 @@ def test_hanging_up_is_told_at_once(
     outcome.failed(expected, 4)
 
 
+def test_a_server_from_before_xmpp_1_0_is_told(serve: Serve, client: Client) -> None:
+    def script(peer: Peer) -> None:
+        peer.expect("<stream:stream[^>]*>")
+        peer.send(header().replace(" version='1.0' xml", " xml"))
+        peer.until_end(1.0)
+
+    client.attempt(serve(script), SHORT).failed(DeadlineExceeded, 6, "stream features", "no version")
+
+
 def test_a_flood_of_white_space_ends_with_the_deadline(serve: Serve, client: Client) -> None:
     def script(peer: Peer) -> None:
         peer.expect("<stream:stream[^>]*>")

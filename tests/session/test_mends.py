@@ -45,7 +45,7 @@ from tests.session.engines import Engine, Ours, Stock
 Serve = Callable[..., Server]
 
 #: What a stock client gets to hang in.
-HANG = 0.5
+HANG = 0.35
 
 MALLORY = "mallory@evil.example"
 

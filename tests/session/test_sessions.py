@@ -99,7 +99,7 @@ def world(
     request: pytest.FixtureRequest, serve: Serve, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> World:
     """Either kind."""
-    monkeypatch.setattr(base, "CLOSE_SECONDS", 0.5)
+    monkeypatch.setattr(base, "CLOSE_SECONDS", 0.2)
     client.change(tls="none")
     return World(request.param, serve, client.settings)
 

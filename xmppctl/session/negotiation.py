@@ -52,7 +52,9 @@ class Negotiation:
         frame = self.next("waiting for the stream header")
         if frame.names[0] != f"{NS_STREAM} stream":
             raise no_xmpp(self.where, self.connection.first)
-        frame = self.next("waiting for the stream features")
+        # Without a version it speaks what was before RFC 6120, where there are no features (section 4.7.5).
+        old = "" if frame.attributes.get("version") else " (its stream has no version, so it may have none)"
+        frame = self.next(f"waiting for the stream features{old}")
         if frame.names[0] != f"{NS_STREAM} features":
             raise StreamError(
                 f"{self.where} sent <{frame.name}> where its stream features must be",
