@@ -238,7 +238,8 @@ class StanzaCondition(NamedTuple):
     """What an error stanza says (RFC 6120 section 8.3).
 
     `type` is auth, cancel, continue, modify or wait; `condition` the defined condition; `text` the human text
-    in the stanza, `application` the application-specific condition as `{namespace}name`, where there are any.
+    in the stanza, `application` the application-specific condition as `{namespace}name`, `by` the JID of whoever
+    found the error, where there are any.
     """
 
     condition: str

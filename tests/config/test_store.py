@@ -48,12 +48,16 @@ def test_default_is_set_on_demand(home: Home) -> None:
     home.write(FILE)
     assert store.add_account("third", {"jid": "a@b"}, default=True)
     assert accounts.load(home.file).default == "third"
-    store.set_default("home")
-    assert accounts.load(home.file).default == "home"
     assert "# my accounts, kept by hand" in home.file.read_text()
-    with pytest.raises(ConfigError, match="no account 'hmoe'") as caught:
-        store.set_default("hmoe")
-    assert "home" in caught.value.hint
+
+
+def test_an_account_that_is_not_there_cannot_be_changed(home: Home) -> None:
+    home.write(FILE)
+    for change in (store.remove_account, lambda name: store.update_account(name, {"host": "h"})):
+        with pytest.raises(ConfigError, match="no account 'hmoe'") as caught:
+            change("hmoe")
+        assert "home" in caught.value.hint
+    assert home.file.read_text() == FILE
 
 
 def test_updating_changes_one_line(home: Home) -> None:

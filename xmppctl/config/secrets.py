@@ -77,9 +77,6 @@ class PasswordSource:
         """The password, in `seconds` at most (PATIENCE where None). Raises SecretError."""
         raise NotImplementedError
 
-    def check_possible(self) -> None:
-        """Raise SecretError at once, before anything is connected, where `get` cannot but fail. Asks nobody."""
-
     def describe(self) -> str:
         """What a person is told of it, without anything of a secret."""
         return self.kind
@@ -213,10 +210,6 @@ class PromptPassword(PasswordSource):
             ask = self._asker()
             self._answer = check(ask(f"Password for {self._user}: ", seconds), "password")
         return self._answer
-
-    def check_possible(self) -> None:
-        """Raise SecretError at once where nobody can be asked."""
-        self._asker()
 
     def _asker(self) -> Callable[[str, float | None], Secret]:
         from xmppctl.config import prompt

@@ -54,7 +54,7 @@ def add_account(
 
         def change(data: dict[str, Any]) -> None:
             if becomes_default:
-                _set_default(data, name)
+                data["default"] = name
             data.setdefault("accounts", _table(super_table=True))[name] = _table(_plain(values))
 
         _rewrite(target, change)
@@ -92,14 +92,6 @@ def update_account(name: str, changes: Mapping[str, Value | None], *, file: Path
                     data["accounts"][name].pop(key, None)
 
         _rewrite(target, change)
-
-
-def set_default(name: str, *, file: Path | None = None) -> None:
-    """Make an account the default. Raises ConfigError."""
-    path = file or paths.config_file()
-    with _locked(path) as target:
-        _existing(accounts.load(target), name)
-        _rewrite(target, lambda data: _set_default(data, name))
 
 
 def _existing(content: AccountFile, name: str) -> AccountFile:
@@ -175,10 +167,6 @@ def _edited(target: Path, change: Change) -> tuple[Secret, str]:
     except (OSError, ValueError, TOMLKitError, TypeError, KeyError) as error:
         return Secret(""), f"its layout is beyond what can be edited safely ({type(error).__name__})"
     return Secret(after), ""
-
-
-def _set_default(data: dict[str, Any], name: str) -> None:
-    data["default"] = name
 
 
 def _remove(data: dict[str, Any], name: str) -> None:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Renderer", "TextRenderer", "make_renderer", "wants_color"]
 
-Color = Literal["auto", "always", "never"]
-
 
 def make_renderer(
     output: str = "text",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from xmppctl.stanza.frame import NS_XML
+
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 NS_INFO: Final = "http://jabber.org/protocol/disco#info"
 NS_ITEMS: Final = "http://jabber.org/protocol/disco#items"
 NS_FORM: Final = "jabber:x:data"
-_LANG: Final = "{http://www.w3.org/XML/1998/namespace}lang"
+_LANG: Final = f"{{{NS_XML}}}lang"
 
 
 class Identity(NamedTuple):

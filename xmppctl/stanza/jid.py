@@ -1,4 +1,4 @@
-"""JIDs: parsing, preparation, comparison. Sans-IO.
+"""JIDs: parsing and preparation. Sans-IO.
 
 RFC 7622 (address format), prepared as RFC 6122 says (nodeprep, nameprep, resourceprep), since that is what
 Prosody and ejabberd apply. ASCII, nearly every JID, takes the fast path. slixmpp has a JID class, but
@@ -52,17 +52,8 @@ class Jid(NamedTuple):
         """Without the resource."""
         return f"{self.local}@{self.domain}" if self.local else self.domain
 
-    def with_resource(self, resource: str) -> Jid:
-        """The same account with another resource. Raises BadJid if it cannot be one."""
-        return Jid(self.local, self.domain, _resource(resource, resource))
-
     def __str__(self) -> str:
         return f"{self.bare}/{self.resource}" if self.resource else self.bare
-
-
-def matches(pattern: str, jid: str) -> bool:
-    """Whether `jid` is `pattern`, or one of its resources where `pattern` is bare. Compared as they came."""
-    return pattern == jid or ("/" not in pattern and jid.partition("/")[0] == pattern)
 
 
 def _bad(text: str, why: str) -> BadJid:
