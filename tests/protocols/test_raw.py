@@ -86,3 +86,23 @@ def test_replies_are_shown_in_the_order_of_the_requests(count: int) -> None:
     talk = Talk("".join(asking(NURSE, str(n)) for n in range(count)), respond)
     assert talk.shown == [telling(NURSE, "", str(n)) for n in range(count)]
     assert talk.unanswered == []
+
+
+@pytest.mark.parametrize(
+    ("sender", "shown"),
+    [
+        (NURSE, True),
+        ("capulet.example", True),
+        ("montague.example", True),
+        ("mallory@evil.example", False),
+        ("friar@capulet.example", False),
+    ],
+)
+def test_a_bounce_is_shown_if_it_comes_from_who_may_refuse_the_message(sender: str, shown: bool) -> None:
+    bounce = f"<message type='error' id='m1' from='{sender}'>{ERROR}</message>"
+    talk = Talk(
+        f"<message id='m1' to='{NURSE}'><body>hi</body></message>",
+        lambda frame: [bounce] if frame.kind == "message" else None,
+    )
+    assert talk.shown == ([bounce] if shown else [])
+    assert len(talk.refused) == int(shown)

@@ -84,6 +84,13 @@ def test_text_shows_bytes_that_are_not_utf8() -> None:
     assert Frame(b"a\xffb").text == "a\ufffdb"
 
 
+def test_other_bytes_in_the_same_place() -> None:
+    there = Frame(b"<a/>", ["x a"], attributes={"b": "c"}, direction="out", time=2.0, context={"": "x"})
+    other = there.with_raw(b"<d/>", ["x d"])
+    assert (other.raw, other.names, other.payloads, other.attributes) == (b"<d/>", ["x d"], (), {})
+    assert (other.direction, other.time, other.context) == ("out", 2.0, {"": "x"})
+
+
 def test_repr_does_not_hold_the_content() -> None:
     frame = Frame(b"<auth>secret</auth>", ["urn:ietf:params:xml:ns:xmpp-sasl auth"])
     assert repr(frame) == "<Frame in nonza 'auth' 19 bytes>"

@@ -14,7 +14,6 @@ from xmppctl.session.base import prepared, refusal
 
 if TYPE_CHECKING:
     from xmppctl.session.base import Session
-    from xmppctl.stanza.frame import Frame
 
 State = Literal["server", "sent", "bounced", "unknown"]
 
@@ -104,7 +103,9 @@ class Delivery:
         while self._errors.queue:
             frame = self._errors.queue.popleft()
             message = self._pending.get(frame.id or "") or self._settled.get(frame.id or "")
-            if message is None or not self._may_bounce(message, frame):
+            if message is None:
+                continue
+            if prepared(frame.sender) not in self._session.replies.refusers(message.to):
                 continue
             self._pending.pop(message.id, None)
             self._settled.pop(message.id, None)
@@ -114,13 +115,6 @@ class Delivery:
         """The session has failed: report what was heard of, and the rest as unknown."""
         self.hear()
         self._settle("unknown")
-
-    def _may_bounce(self, message: Outgoing, frame: Frame) -> bool:
-        """Whether the error comes from the recipient, or a server on the way (RFC 6120 section 8.3.1)."""
-        sender = prepared(frame.sender)
-        bare = message.to.partition("/")[0]
-        domain = bare.rpartition("@")[2]
-        return sender in {None, message.to, bare, domain, self._session.jid.domain, self._session.jid.bare}
 
     def _settle(self, state: State) -> None:
         done, self._pending = self._pending, {}

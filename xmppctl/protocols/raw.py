@@ -111,19 +111,13 @@ class Conversation:
                 self._tell(frame)
 
     def _is_ours(self, error: Frame) -> bool:
-        """Whether the error answers something that was sent: the same kind and id, from its addressee or the server."""
+        """Whether the error answers something that was sent: the same kind and id, from one who may refuse it."""
         addressees = self._sent.get((error.kind, error.id), set())
         sender = prepared(error.sender)
-        if sender in (None, self._session.jid.bare, self._session.jid.domain):
-            return bool(addressees)
-        return sender in addressees or sender in {_bare(to) for to in addressees}
+        return any(sender in self._session.replies.refusers(to) for to in addressees)
 
     def _silence(self, error: DeadlineExceeded) -> DeadlineExceeded:
         named = ", ".join(self.unanswered[:10]) + (", ..." if len(self.unanswered) > 10 else "")
         return DeadlineExceeded(
             f"{error.message}; {len(self.unanswered)} without a reply: {named}", hint=error.hint
         )
-
-
-def _bare(jid: str | None) -> str | None:
-    return None if jid is None else jid.partition("/")[0]

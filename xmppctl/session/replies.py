@@ -75,6 +75,15 @@ class Replies:
             return frozenset({None, asked})
         return frozenset({asked})
 
+    def refusers(self, to: str | None) -> frozenset[str | None]:
+        """Who may refuse a message or presence to `to` (RFC 6120 section 8.3.1): whom it is for, its account, servers.
+
+        Without `to` it is for the own account.
+        """
+        asked = prepared(to) or self._jid.bare
+        bare = asked.partition("/")[0]
+        return frozenset({None, asked, bare, bare.rpartition("@")[2], self._jid.bare, self._jid.domain})
+
 
 def prepared(jid: str | None) -> str | None:
     """A JID that came from the network, prepared for comparison; as it is where it is none."""

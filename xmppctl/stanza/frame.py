@@ -69,6 +69,18 @@ class Frame:
     def __repr__(self) -> str:
         return f"<Frame {self.direction} {self.kind} {self.name!r} {len(self.raw)} bytes>"
 
+    def with_raw(
+        self,
+        raw: bytes,
+        names: Sequence[str] = (),
+        payloads: Sequence[str] = (),
+        attributes: Mapping[str, str] | None = None,
+    ) -> Frame:
+        """A frame of other bytes in the place of this one: same direction, time and context."""
+        return Frame(
+            raw, names, payloads, attributes, direction=self.direction, time=self.time, context=self.context
+        )
+
     @property
     def kind(self) -> Kind:
         """What sort of thing it is. Features, stream errors, SASL and XEP-0198 elements are nonzas."""

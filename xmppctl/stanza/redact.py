@@ -93,19 +93,18 @@ def redact(frame: Frame) -> Frame:
         return frame
     raw = _replace(frame.raw, spans)
     after = _Scan(raw, frame.context)
-    return _copy(frame, raw, after.names, after.payloads, after.attributes)
+    return frame.with_raw(raw, after.names, after.payloads, after.attributes)
 
 
 class _Open:
     """An element that is open in a scan. `inside` is the offset where its content begins."""
 
-    __slots__ = ("inside", "name", "private", "var")
+    __slots__ = ("inside", "name", "var")
 
     def __init__(self, name: str, inside: int) -> None:
         self.name = name
         self.inside = inside
         self.var = ""
-        self.private = False
 
 
 class _Scan:
@@ -235,29 +234,11 @@ def _redact_torn(frame: Frame) -> Frame:
     if tail and re.search(_SUSPICIOUS, tail):
         name = re.match(rb"<[^\s/>\"'=]*", tail)
         spans.append((scan.end + (name.end() if name else 0), len(frame.raw)))
-    return _copy(frame, _replace(frame.raw, spans)) if spans else frame
+    return frame.with_raw(_replace(frame.raw, spans)) if spans else frame
 
 
 def _blank(frame: Frame) -> Frame:
     """A frame that does not parse although it is said to hold a secret: only its name and namespaces stay."""
     name = re.match(rb"\s*<([^\s/>\"'=]+)", frame.raw)
     tag = name.group(1) if name else b"unparsed"
-    return _copy(frame, b"<%s>[redacted:%d]</%s>" % (tag, len(frame.raw), tag), frame.names[:1])
-
-
-def _copy(
-    frame: Frame,
-    raw: bytes,
-    names: Sequence[str] = (),
-    payloads: Sequence[str] = (),
-    attributes: Mapping[str, str] | None = None,
-) -> Frame:
-    return Frame(
-        raw,
-        names,
-        payloads,
-        attributes,
-        direction=frame.direction,
-        time=frame.time,
-        context=frame.context,
-    )
+    return frame.with_raw(b"<%s>[redacted:%d]</%s>" % (tag, len(frame.raw), tag), frame.names[:1])
