@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import time
 from pyexpat import EXPAT_VERSION
+from typing import Any
+from xml.parsers import expat
 
 import pytest
 from hypothesis import given, settings
@@ -91,6 +93,57 @@ def test_byte_by_byte_each_stanza_comes_at_once_whatever_expat_defers() -> None:
         found = [splitter.feed(stanza[at : at + 1]) for at in range(len(stanza))]
         assert [bool(frames) for frames in found] == [False] * (len(stanza) - 1) + [True], EXPAT_VERSION
         assert found[-1][0].raw == stanza
+
+
+real_parser = expat.ParserCreate
+
+
+class Deferring:
+    """An expat that waits until what it could do nothing with has doubled, as 2.6 does."""
+
+    def __init__(self, *words: str) -> None:
+        vars(self)["real"] = real_parser(*words)
+        vars(self).update(kept=b"", given=0, before=0)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "SetReparseDeferralEnabled":
+            raise AttributeError(name)
+        return getattr(self.real, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self.real, name, value)
+
+    def Parse(self, data: bytes, final: bool) -> None:
+        own = vars(self)
+        own["kept"] += data
+        begin = max(self.real.CurrentByteIndex, 0)
+        pending = self.given + len(self.kept) - begin
+        if pending < 2 * self.before:
+            return
+        data, own["kept"], own["given"] = self.kept, b"", self.given + len(self.kept)
+        self.real.Parse(data, final)
+        own["before"] = pending if self.real.CurrentByteIndex <= begin else 0
+
+
+def test_a_stanza_is_not_kept_until_the_next_comes_by_an_expat_that_defers(monkeypatch) -> None:
+    monkeypatch.setattr(expat, "ParserCreate", Deferring)
+    for size in range(1, 60):
+        splitter = opened()
+        for stanza in STANZAS:
+            found = [splitter.feed(stanza[at : at + size]) for at in range(0, len(stanza), size)]
+            assert [frame.raw for frame in found[-1]] == [stanza], size
+
+
+def test_what_comes_of_no_tag_is_refused_when_nothing_follows() -> None:
+    for torn in (b"<1", b"<message to=a", b"<a><b &", b"<b c='<iq>"):
+        splitter = opened()
+        with pytest.raises(StreamViolation):
+            splitter.feed(torn)
+            splitter.flush()
+    for torn in (b"<message to='a", b"<a>&am", b"<", b"<![CD", b" "):
+        splitter = opened()
+        splitter.feed(torn)
+        splitter.flush()
 
 
 def test_keep_alives_are_seen_when_they_come() -> None:

@@ -36,11 +36,13 @@ def split_input(text: str | bytes, *, source: str = "input") -> list[Frame]:
     splitter = Splitter("out")
     splitter.feed(_HEADER)
     violation = None
+    frames: list[Frame] = []
     try:
-        frames = splitter.feed(typed.stanzas)
+        frames += splitter.feed(typed.stanzas)
+        splitter.flush()
     except StreamViolation as error:
         violation = error
-        frames = splitter.take_frames()
+        frames += splitter.take_frames()
     _refuse_end(typed, frames)
     if violation is not None:
         raise _explain(typed, violation, violation.offset - len(_HEADER))

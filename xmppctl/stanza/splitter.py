@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from time import time as now
 from typing import Final, NoReturn
 from xml.parsers import expat
@@ -25,9 +26,8 @@ MAX_ATTRIBUTES: Final = 500
 #: One tag or reference.
 MAX_TOKEN_BYTES: Final = 256 * 1024
 
-#: expat reads an unfinished tag anew at every feed: quadratic work when bytes drip. One that is longer than
-#: this is kept from it until its end has come.
-_HOLD_BYTES: Final = 1024
+#: No comment and no processing instruction is waited for that is longer than this.
+_FORBIDDEN_BYTES: Final = 1024
 #: No more goes to expat at once, so a token that was never held is smaller than MAX_TOKEN_BYTES.
 _SLICE_BYTES: Final = 64 * 1024
 
@@ -37,7 +37,11 @@ NESTED_STREAM: Final = "a stream begins inside of the stream"
 _AFTER_END: Final = "data after the end of the stream"
 _XML_SPACE: Final = b" \t\r\n"
 _SPACE: Final = re.compile(rb"[ \t\r\n]*")
-_QUOTE_OR_END: Final = rb"[\"'<>]"
+_QUOTE_OR_END: Final = re.compile(rb"[\"'<>]")
+#: What ends a quoted value, by its quote.
+_INSIDE: Final = {quote: re.compile(b"[%s<]" % quote) for quote in (b"'", b'"')}
+_CDATA: Final = b"<![CDATA["
+_REFERENCE_END: Final = re.compile(rb"[^-.:_#A-Za-z0-9\x80-\xff]")
 #: A whole start or end tag.
 TAG: Final = re.compile(rb"<[^\"'>]*(?:\"[^\"]*\"[^\"'>]*|'[^']*'[^\"'>]*)*>")
 
@@ -88,9 +92,10 @@ class Splitter:
         self._base = 0  # stream offset of _buffer[0]
         self._start = 0  # stream offset where the frame being read begins
         self._given = 0  # stream offset up to which expat has the bytes
-        self._token = -1  # stream offset of the tag or reference that is kept from expat, -1 if none is
+        self._token = -1  # stream offset of the unfinished tag or reference, -1 if there is none
         self._scanned = 0  # stream offset up to which its end was looked for
         self._quote = b""  # the quote that is open there
+        self._literal = False  # inside of a CDATA section, where "<" begins no tag
         self._violated: StreamViolation | None = None
         self._frames: list[Frame] = []
         self._names: list[str] = []
@@ -99,9 +104,6 @@ class Splitter:
         self._time = 0.0
         self._empty = False
         parser = expat.ParserCreate("UTF-8", SEPARATOR)
-        if hasattr(parser, "SetReparseDeferralEnabled"):
-            # expat >= 2.6 would hold back a stanza that is split over reads until more bytes come.
-            parser.SetReparseDeferralEnabled(False)
         parser.StartElementHandler = self._open_root
         parser.EndElementHandler = self._close
         parser.StartNamespaceDeclHandler = self._declare
@@ -109,6 +111,8 @@ class Splitter:
         parser.EntityDeclHandler = self._forbid("an entity declaration")
         parser.ProcessingInstructionHandler = self._forbid("a processing instruction")
         parser.CommentHandler = self._forbid("a comment")
+        parser.StartCdataSectionHandler = partial(setattr, self, "_literal", True)
+        parser.EndCdataSectionHandler = partial(setattr, self, "_literal", False)
         self._parser = parser
 
     def feed(self, data: bytes, time: float | None = None) -> list[Frame]:
@@ -140,39 +144,66 @@ class Splitter:
         torn = bytes(self._buffer[self._start - self._base :])
         return self._frame(torn) if torn else None
 
+    def flush(self) -> None:
+        """Nothing follows: look at what was kept because its end had not come. Raises StreamViolation."""
+        if self._token < 0:
+            return
+        try:
+            self._parser.Parse(bytes(self._buffer[self._given - self._base :]), False)
+        except (StreamViolation, expat.ExpatError) as error:
+            self._violated = error if isinstance(error, StreamViolation) else self._violation(error)
+            raise self._violated from None
+
     # -- input ----------------------------------------------------------------------------------------------
+
+    # An unfinished tag goes to expat once at most: else dripping bytes cost quadratic work, and many an expat (2.6, or
+    # mended by a distribution) looks at what it could do nothing with again only when twice as much is there: the end
+    # of a stanza would wait for the next one. Not every Python can switch that off (SetReparseDeferralEnabled).
 
     def _take(self, data: bytes) -> None:
         self._buffer += data
         if self.closed:
             self._gap(self._base + len(self._buffer))
-        elif self._token < 0:
-            self._given += len(data)
-            self._parser.Parse(data, False)
-        elif self._token_is_whole():
-            held = bytes(self._buffer[self._given - self._base :])
-            self._token = -1
-            self._given += len(held)
-            self._parser.Parse(held, False)
+        else:
+            self._give(data)
         self._settle()
 
+    def _give(self, data: bytes) -> None:
+        if self._token < 0 and data[:1] in (b"<", b"&") and not TAG.match(data) and self._is_between_tokens():
+            self._hold(self._given)
+        if self._token >= 0:
+            if not self._token_is_whole():
+                return
+            data = bytes(self._buffer[self._given - self._base :])
+            self._token = -1
+        self._given += len(data)
+        self._parser.Parse(data, False)
+
+    def _is_between_tokens(self) -> bool:
+        """Whether the next byte is a token's first. A tag after other bytes may go: those expat can do with."""
+        return not self._literal and (not self._given or self._parser.CurrentByteIndex == self._given)
+
     def _hold(self, token: int) -> None:
-        """Keep the unfinished tag or reference at stream offset `token` from expat until it is whole."""
-        head = bytes(self._buffer[token - self._base : token - self._base + 2])
-        if head in (b"<!", b"<?"):
+        """Keep what comes of the tag or reference at stream offset `token` from expat until all of it is here."""
+        if self._buffer[token - self._base] in b"<&":
+            self._token, self._scanned, self._quote = token, token + 1, b""
+
+    def _refuse_markup(self, token: int, size: int) -> None:
+        if size > _FORBIDDEN_BYTES and self._buffer.startswith((b"<!", b"<?"), token - self._base):
             raise StreamViolation(
                 "restricted-xml", "a comment or processing instruction is not allowed in a stream", token
             )
-        if head[:1] in (b"<", b"&"):
-            self._token, self._scanned, self._quote = token, token + 1, b""
 
     def _token_is_whole(self) -> bool:
+        if self._buffer.startswith(_CDATA, self._token - self._base):
+            return True
         end = self._token_end()
         size = (self._base + len(self._buffer) if end < 0 else end + 1) - self._token
         if size > MAX_TOKEN_BYTES:
             raise StreamViolation(
                 "policy-violation", f"a tag is larger than {MAX_TOKEN_BYTES} bytes", self._token
             )
+        self._refuse_markup(self._token, size)
         return end >= 0
 
     def _token_end(self) -> int:
@@ -180,20 +211,15 @@ class Splitter:
         buffer, base = self._buffer, self._base
         at, self._scanned = self._scanned - base, base + len(buffer)
         if buffer[self._token - base] == 0x26:  # "&"
-            end = buffer.find(b";", at)
-            return base + end if end >= 0 else -1
+            end = _REFERENCE_END.search(buffer, at)  # where it is not ";", expat says so
+            return base + end.start() if end else -1
         while True:
-            if self._quote:
-                at = buffer.find(self._quote, at) + 1
-                if not at:
-                    return -1
-                self._quote = b""
-            found = re.compile(_QUOTE_OR_END).search(buffer, at)
+            found = (_INSIDE[self._quote] if self._quote else _QUOTE_OR_END).search(buffer, at)
             if not found:
                 return -1
-            if found.group() in b"<>":  # "<" can stand nowhere in a tag: expat says so
-                return base + found.start()
-            self._quote, at = found.group(), found.end()
+            if found.group() == b"<" or (found.group() == b">" and not self._quote):
+                return base + found.start()  # "<" can stand nowhere in a tag: expat says so
+            self._quote, at = b"" if self._quote else found.group(), found.end()
 
     # -- handlers -------------------------------------------------------------------------------------------
 
@@ -334,7 +360,8 @@ class Splitter:
             self._too_big()
         if self._token < 0 and not self.closed:
             pending = self._parser.CurrentByteIndex
-            if end - pending > _HOLD_BYTES:
+            if pending < end:
+                self._refuse_markup(pending, end - pending)
                 self._hold(pending)
         done = self._start - self._base
         if done:
