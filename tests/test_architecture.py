@@ -20,6 +20,7 @@ ROOT = Path(xmppctl.__file__).parent
 FLOORS = {
     "": 0,  # xmppctl itself: its version
     "errors": 0,
+    "interrupts": 0,
     "stanza": 0,
     "config": 1,
     "session": 2,

@@ -81,9 +81,17 @@ def test_both_log_in_to_a_faultless_server(
 # -- 1 --
 
 
-@on_both(
-    expat.version_info >= (2, 6, 0), "expat 2.6 holds back what is split over two reads; older ones do not"
-)
+def expat_defers() -> bool:
+    """Whether expat holds back what is split over two reads: 2.6 does, and older ones that distributions mended."""
+    parser, began = expat.ParserCreate(), list[str]()
+    parser.StartElementHandler = lambda name, _: began.append(name)
+    parser.Parse("<a>", False)
+    parser.Parse("<message id='a-long-tag-in-two-parts", False)
+    parser.Parse("'/>", False)
+    return began == ["a"]
+
+
+@on_both(expat_defers(), "this expat holds back what is split over two reads")
 def test_a_stanza_split_over_two_reads_is_delivered_at_once(
     engine: Engine, serve: Serve, client: Client, identity: Identity
 ) -> None:

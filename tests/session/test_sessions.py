@@ -38,9 +38,9 @@ from xmppctl.errors import (
     StreamError,
     Terminated,
 )
+from xmppctl.interrupts import MAIN
 from xmppctl.session import base
 from xmppctl.session.base import Session
-from xmppctl.session.interrupts import MAIN
 from xmppctl.session.run import run_direct
 from xmppctl.stanza.frame import Frame
 
@@ -775,6 +775,30 @@ def test_a_signal_in_the_middle_of_work_does_not_harm_the_stream(world: World) -
     numbers = [int(number) for number in re.findall("<message id='m([0-9]+)'/>", world.said)]
     assert numbers == list(range(len(numbers)))
     assert world.said.endswith("</stream:stream>")
+
+
+@pytest.mark.usefixtures("raising")
+def test_a_signal_ends_a_write_that_nobody_reads(world: World) -> None:
+    from xmppctl.output.sink import Sink
+
+    ours, theirs = os.pipe()
+
+    def script(peer: Peer) -> None:
+        for _ in range(100):
+            peer.send("<message><body>" + "x" * 10_000 + "</body></message>")
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        finish(peer)
+
+    began = monotonic()
+    with open(theirs, "wb") as stream:  # noqa: PTH123 (a descriptor)
+        sink = Sink(stream)
+        with pytest.raises(Terminated):
+            world.run(script, forever, on_frame=lambda frame: sink.write(frame.text))
+        os.set_blocking(ours, False)
+        os.read(ours, 1_000_000)  # so that closing can write the rest
+    os.close(ours)
+    assert monotonic() - began < 2
+    assert world.said.endswith("</stream:stream>") and sink.failed
 
 
 @pytest.mark.usefixtures("raising")

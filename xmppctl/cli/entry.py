@@ -105,7 +105,7 @@ def _guard_streams() -> None:
 
 def _listen_for_signals() -> None:
     """The first signal ends the command properly, by an exception out of whatever waits; the second at once."""
-    from xmppctl.session.interrupts import MAIN
+    from xmppctl.interrupts import MAIN
 
     def stop(number: int, _: FrameType | None) -> None:
         again = 128 + number

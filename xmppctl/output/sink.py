@@ -11,7 +11,8 @@ import os
 import sys
 from typing import IO, Any, Final, NoReturn
 
-from xmppctl.errors import OutputClosed, OutputFailed
+from xmppctl.errors import Interrupted, OutputClosed, OutputFailed, Terminated
+from xmppctl.interrupts import of_this_thread
 
 _CLOSED: Final = (errno.EPIPE, errno.ECONNRESET, errno.ESHUTDOWN)
 _HINTS: Final = {
@@ -96,7 +97,12 @@ class Sink:
             self.write(data.decode("utf-8", "backslashreplace"))
             return
         try:
-            _write_all(self._binary, data)
+            with of_this_thread():
+                _write_all(self._binary, data)
+        except (Interrupted, Terminated):
+            if not _takes_more(self._binary):
+                self._abandon()  # its reader has stopped: what is left would only hold us up on the way out
+            raise
         except (OSError, ValueError) as error:
             self._fail(error)
 
@@ -155,6 +161,15 @@ def _write_all(binary: Any, data: bytes) -> None:
             return
         except BlockingIOError:
             _wait_writable(binary)
+
+
+def _takes_more(binary: Any) -> bool:
+    import select
+
+    try:
+        return bool(select.select([], [binary.fileno()], [], 0)[1])
+    except (OSError, ValueError):  # nothing that could block
+        return True
 
 
 def _wait_writable(binary: Any) -> None:

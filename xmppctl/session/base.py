@@ -20,12 +20,12 @@ from xmppctl.errors import (
     Terminated,
     XmppctlError,
 )
+from xmppctl.interrupts import of_this_thread
 from xmppctl.session.acks import NS_SM, REQUEST, Acks
 from xmppctl.session.deadline import Deadline
 from xmppctl.session.failures import TRY_AGAIN, stream_error
 from xmppctl.session.failures import refusal as refusal
 from xmppctl.session.failures import refuse_errors as refuse_errors
-from xmppctl.session.interrupts import of_this_thread
 from xmppctl.session.replies import Replies
 from xmppctl.session.replies import prepared as prepared
 from xmppctl.stanza import build
@@ -96,8 +96,6 @@ class Session:
         #: Nothing more can be sent either.
         self._gone = False
         self._unread_answers = 0
-        #: Whether a signal has ended the session's waits.
-        self.interrupted = False
         #: The iq replies that are waited for.
         self.replies = Replies(jid)
         self._acks = Acks()
@@ -354,9 +352,7 @@ class Session:
         if self.closed:
             return
         self.closed = True
-        interrupts = of_this_thread()
-        if interrupts is not None:
-            interrupts.take()  # it came too late to end anything, and must not cut the farewell short
+        of_this_thread().take()  # it came too late to end anything, and must not cut the farewell short
         self.listener = None
         for subscription in tuple(self.subscriptions):
             subscription.close()

@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from xmppctl.errors import ConnectionLost, StreamError, TlsError, XmppctlError
+from xmppctl.interrupts import of_this_thread
 from xmppctl.session.failures import TRY_AGAIN
-from xmppctl.session.interrupts import of_this_thread
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.splitter import Splitter, StreamViolation
 
@@ -58,8 +58,8 @@ class Connection:
         self._poll = select.poll()
         self._poll_mask = 0
         self._interrupts = of_this_thread()
-        if self._interrupts is not None:
-            self._interrupts.streams += 1
+        self._interrupts.streams += 1
+        self._closed = False
         with suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -258,21 +258,13 @@ class Connection:
 
     def _wait(self, seconds: float | None) -> list[tuple[int, int]]:
         """Poll. Only here a signal ends what is under way (see `interrupts`)."""
-        interrupts = self._interrupts
-        milliseconds = None if seconds is None else seconds * 1000
-        if interrupts is None:
-            return self._poll.poll(milliseconds)
-        interrupts.waiting = True
-        try:
-            interrupts.check()
-            return self._poll.poll(milliseconds)
-        finally:
-            interrupts.waiting = False
+        with self._interrupts:
+            self._interrupts.check()
+            return self._poll.poll(None if seconds is None else seconds * 1000)
 
     def check_signals(self) -> None:
         """Raise what a signal has left for the next wait, for who has much to do and nothing to wait for."""
-        if self._interrupts is not None:
-            self._interrupts.check()
+        self._interrupts.check()
 
     def acknowledge_now(self) -> None:
         """Have the kernel acknowledge what comes at once.
@@ -327,9 +319,10 @@ class Connection:
 
     def close(self) -> None:
         """Close the socket, with a TLS close_notify where it can be had without waiting."""
-        if self._interrupts is not None:
-            self._interrupts.streams -= 1
-            self._interrupts = None
+        if self._closed:
+            return
+        self._closed = True
+        self._interrupts.streams -= 1
         if self.tls is not None and not self.broken:
             with suppress(ssl.SSLError, OSError):
                 self.tls.unwrap()

@@ -89,33 +89,18 @@ def _run_on_loop(
     established: Established, deadline: Deadline, main: Callable[[Session], Coroutine[Any, Any, T]]
 ) -> T:
     import asyncio
-    import os
-    import signal
 
-    from xmppctl.errors import Interrupted, Terminated, XmppctlError
-    from xmppctl.session.interrupts import MAIN
+    from xmppctl.interrupts import of_this_thread
     from xmppctl.session.loop import LoopSession
 
-    kinds: dict[signal.Signals, type[XmppctlError]] = {
-        signal.SIGINT: Interrupted,
-        signal.SIGTERM: Terminated,
-        signal.SIGHUP: Terminated,
-    }
-
-    def stop(session: Session, number: int, error: type[XmppctlError]) -> None:
-        # An exception out of a signal handler would be lost in the loop: it becomes what every wait ends with.
-        if session.interrupted:
-            os._exit(128 + number)
-        session.interrupted = True
-        session.fail(error(error.name))
+    interrupts = of_this_thread()
 
     async def body() -> T:
         session = LoopSession(established, deadline)
         loop = asyncio.get_running_loop()
-        for number, error in kinds.items():
-            if signal.getsignal(number) != signal.SIG_IGN:
-                loop.add_signal_handler(number, stop, session, number, error)
-        early = MAIN.take()  # between the login and now
+        # An exception out of a signal handler would be lost in the loop: it becomes what every wait ends with.
+        interrupts.listener = lambda error: loop.call_soon_threadsafe(session.fail, error)
+        early = interrupts.take()  # between the login and now
         if early is not None:
             session.fail(early)
         try:
@@ -124,4 +109,7 @@ def _run_on_loop(
             await session.close()
         return _checked(session, result)
 
-    return asyncio.run(body())
+    try:
+        return asyncio.run(body())
+    finally:
+        interrupts.listener = None

@@ -181,6 +181,8 @@ def failure(error: ssl.SSLError, *, name: str, where: str, direct: bool) -> TlsE
         hints["WRONG_VERSION_NUMBER"] = "this port does not speak TLS at once: try --tls starttls"
         hints["UNEXPECTED_EOF_WHILE_READING"] = "is this port for STARTTLS? try --tls starttls"
     reason = str(error.reason or error.strerror or error)
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        reason = "UNEXPECTED_EOF_WHILE_READING"  # early Pythons 3.11 call it a close
     told = {
         "WRONG_VERSION_NUMBER": "what came is not TLS",
         "UNEXPECTED_EOF_WHILE_READING": "the server hung up in the handshake",

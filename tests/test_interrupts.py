@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from xmppctl.session.interrupts import MAIN, Interrupts, of_this_thread
+from xmppctl.interrupts import MAIN, Interrupts, of_this_thread
 
 
 def test_without_a_stream_it_raises_at_once() -> None:
@@ -38,9 +38,26 @@ def test_it_can_be_taken_once() -> None:
     assert interrupts.take() is None
 
 
+def test_an_event_loop_hears_of_it() -> None:
+    interrupts = Interrupts()
+    heard: list[Exception] = []
+    interrupts.streams, interrupts.listener = 1, heard.append
+    interrupts.deliver(KeyError("for the loop"))
+    assert [str(error) for error in heard] == ["'for the loop'"]
+    interrupts.check()
+
+
+def test_a_wait_is_over_when_it_fails() -> None:
+    interrupts = Interrupts()
+    interrupts.streams = 1
+    with pytest.raises(KeyError), interrupts:
+        interrupts.deliver(KeyError("now"))
+    assert not interrupts.waiting
+
+
 def test_only_the_main_thread_has_signals() -> None:
-    found: list[Interrupts | None] = []
+    found: list[Interrupts] = []
     thread = threading.Thread(target=lambda: found.append(of_this_thread()))
     thread.start()
     thread.join()
-    assert (of_this_thread(), found) == (MAIN, [None])
+    assert of_this_thread() is MAIN and found[0] is not MAIN
