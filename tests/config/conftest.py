@@ -8,6 +8,8 @@ from typing import Protocol
 
 import pytest
 
+import xmppctl
+
 
 class Home:
     """`environ` finds everything under one temporary directory."""
@@ -44,6 +46,7 @@ class Planted(Protocol):
 
 
 SECRET = "hunter2-planted"
+PACKAGE = Path(xmppctl.__file__).parent
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def shows_no_secret() -> Planted:
             frames = traceback.StackSummary.extract(
                 traceback.walk_tb(current.__traceback__), capture_locals=True
             )
-            seen += [repr(frame.locals) for frame in frames if "/xmppctl/" in frame.filename]
+            seen += [repr(frame.locals) for frame in frames if Path(frame.filename).is_relative_to(PACKAGE)]
             current = current.__context__
         assert SECRET not in "\n".join(seen)
 

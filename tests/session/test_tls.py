@@ -38,7 +38,7 @@ from xmppctl.errors import (
 )
 from xmppctl.session.deadline import Deadline
 from xmppctl.session.login import Login
-from xmppctl.session.tls import spki_sha256
+from xmppctl.session.tls import failure, spki_sha256
 
 Serve = Callable[..., Server]
 Handshake = Callable[[Identity], Server]
@@ -189,6 +189,14 @@ def test_direct_tls_where_nobody_wants_it(serve: Serve, client: Client, how: str
 
     client.change(tls="direct")
     client.attempt(serve(script)).failed(TlsError, 4, "hung up in the handshake")
+
+
+def test_a_hang_up_is_told_by_whatever_name_python_gives_it() -> None:
+    closed = ssl.SSLZeroReturnError(6, "TLS/SSL connection has been closed (EOF) (_ssl.c:992)")
+    closed.reason = ""
+    told = failure(closed, name="a.example", where="192.0.2.1:5223", direct=True)
+    assert told.message == "TLS with 192.0.2.1:5223 failed: the server hung up in the handshake"
+    assert "--tls starttls" in told.hint
 
 
 def test_direct_tls_where_nobody_answers(serve: Serve, client: Client) -> None:
