@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,13 @@ def test_an_environment_that_fits_no_more_is_not_used(machine: Machine, damage: 
     assert "installing xmppctl into .venv" in result.stderr
     assert "pip failed" in result.stderr
     assert not any(call.startswith("xmppctl") for call in machine.calls())
+
+
+def test_a_source_archive_holds_the_script_and_all_that_its_commands_use() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    held = set(project["tool"]["hatch"]["build"]["targets"]["sdist"]["include"])
+    assert held >= {"/dev", "/.ci", "/xmppctl", "/tests", "/benchmarks", "/man", "/completions", "/README.md"}
+    assert [name for name in held if not (ROOT / name[1:]).exists()] == []
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")

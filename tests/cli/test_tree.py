@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 
@@ -38,6 +39,13 @@ def test_every_command_has_a_help(run_cli, capfd, path, command):
     out = " ".join(capfd.readouterr().out.split())
     assert command.help and command.help.split("\n")[0].split()[0] in out
     assert "--no-input" in out
+
+
+@each
+def test_no_line_of_a_help_is_cut(run_cli, capfd, path, command):
+    run_cli(*path, "--help", account=())
+    lines = capfd.readouterr().out.splitlines()
+    assert [line for line in lines if re.search(r"\w\.\.\.$", line)] == []
 
 
 @each

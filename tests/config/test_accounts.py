@@ -181,4 +181,8 @@ def test_reading_makes_no_directories(home: Home) -> None:
     with pytest.raises(ConfigError) as caught:
         accounts.find("nobody", home.environ)
     assert "account add nobody" in caught.value.hint
+    assert "sandbox" not in caught.value.hint
+    with pytest.raises(ConfigError) as caught:
+        accounts.find("bob", home.environ)
+    assert caught.value.hint.endswith("the sandbox's is there after: xmppctl sandbox start")
     assert list(home.root.iterdir()) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -54,6 +55,19 @@ def test_a_command_that_hangs_is_ended_even_if_it_ignores_ctrl_c(fake, monkeypat
         stage.run(f"trap '' INT; echo $$ >'{note}'; while :; do sleep 0.05; done")
     with pytest.raises(ProcessLookupError):
         os.kill(int(note.read_text()), 0)
+
+
+def test_a_command_ends_though_this_process_ignores_ctrl_c_as_in_the_background(fake) -> None:
+    stage, _ = staged()
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stage:
+            child = stage.follow("one", "echo here; exec sleep 30")
+            child.wait_for("here")
+            child.end()
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_following_command_is_waited_for_and_shown_under_its_name(fake) -> None:

@@ -23,6 +23,8 @@ Value = str | int | float | bool | Secret
 
 MAX_FILE_BYTES: Final = 1024 * 1024
 
+# Kept here too: this module imports nothing of the sandbox.
+_SANDBOX: Final = ("alice", "bob")
 _NAME: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}"
 _TYPES: Final[Mapping[Kind, tuple[tuple[type, ...], str]]] = {
     "text": ((str,), "a string"),
@@ -75,7 +77,8 @@ def find(name: str, environ: Mapping[str, str] = os.environ) -> Account:
         f"there is no account {name!r}",
         hint=near(name, known)
         or (f"there are: {', '.join(known)}" if known else "")
-        or f"make it: xmppctl account add {name} --jid JID",
+        or f"make it: xmppctl account add {name} --jid JID"
+        + ("; the sandbox's is there after: xmppctl sandbox start" if name in _SANDBOX else ""),
     )
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from xmppctl.errors import DeadlineExceeded, ExpectationFailed, XmppctlError
 from xmppctl.output.palette import Palette
@@ -43,8 +43,14 @@ class Stage:
         self._children: list[Child] = []
         self._news = threading.Condition()
         self._failure: XmppctlError | None = None
+        self._interrupt: Any = None
 
     def __enter__(self) -> Self:
+        # Started in the background by a script, this process ignores Ctrl-C, and so would its children, which are
+        # ended by it: with a handler here, be it one that does nothing, they have the default.
+        self._interrupt = signal.getsignal(signal.SIGINT)
+        if self._interrupt == signal.SIG_IGN:
+            signal.signal(signal.SIGINT, lambda *_: None)
         return self
 
     def __exit__(
@@ -52,6 +58,8 @@ class Stage:
     ) -> None:
         for child in self._children:
             child.kill()
+        if self._interrupt == signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def title(self, text: str) -> None:
         """Say what comes next."""
