@@ -26,8 +26,8 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("Send a message", "xmppctl -a alice send bob@localhost hello"),
         Example("Send the output of a program", "df -h / | xmppctl -a alice send bob@localhost -"),
         Example(
-            "Send each line of a log as it comes",
-            "tail -n 3 /etc/services | xmppctl -a alice send bob@localhost --lines",
+            "Send each line as it comes, a message of its own",
+            "ls / | xmppctl -a alice send bob@localhost --lines",
         ),
     ),
     "status": (
