@@ -169,6 +169,8 @@ def _settings(files: ProsodyFiles, ports: Ports, certificates: Certificates) -> 
         "authentication": '"internal_hashed"',
         "password_hash": '"SHA-256"',
         "storage": '"internal"',
+        # At its default, 10,000 messages, each further one rewrites an account's whole archive.
+        "storage_archive_item_limit": "1000000",
         "allow_registration": "true",
         "modules_enabled": _list(_GLOBAL_MODULES),
         "modules_disabled": _list(["s2s"]),
