@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-
 # A run that a script started in the background ignores Ctrl-C, and so would each program that a test starts.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
