@@ -43,7 +43,7 @@ SHARED: Final = (
     Shared("insecure", ("--insecure",), "Accept any certificate. Loud, every time.", flag=True),
     Shared("resource", ("--resource",), "Bind this resource.", "NAME"),
     Shared("timeout", ("--timeout",), "Limit the whole command (30; for those that follow: 0, none).", "SECONDS"),
-    Shared("daemon", ("--daemon",), "Whether to go through a daemon.", choices=("auto", "only", "off")),
+    Shared("daemon", ("--daemon",), "Go through a daemon; this version has none.", choices=("auto", "only", "off")),
     Shared("output", ("-o", "--output"), "How results are printed.", choices=("text", "json", "jsonl", "xml")),
     Shared("color", ("--color",), "When to colour.", choices=("auto", "always", "never")),
     Shared("quiet", ("-q", "--quiet"), "No notes on standard error, only errors.", flag=True),

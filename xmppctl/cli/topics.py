@@ -59,7 +59,6 @@ def files() -> Terms:
                 "and known-jids, the bare JIDs that commands had to do with, which shells complete. "
                 "All of it may be deleted.",
             ),
-            ("$XDG_RUNTIME_DIR/xmppctl/", "Sockets and locks, for as long as you are logged in."),
         )
     )
 
@@ -121,7 +120,7 @@ def _output() -> list[Block]:
         Lines(_STANZA),
         Text(
             '"kind" is message, presence, iq, nonza or stream, "direction" in or out, and "xml" what was on the wire, '
-            "with secrets taken out. A PubSub event:"
+            "for watch and --trace with secrets taken out. A PubSub event:"
         ),
         Lines(_EVENT),
         Text(
@@ -216,7 +215,7 @@ _OTHER_VARIABLES: Final = (
     ("XMPPCTL_CONFIG", "The account file, instead of config.toml."),
     ("XMPPCTL_NAMESERVER", "Ask this DNS server (ADDRESS or ADDRESS:PORT) instead of the system's."),
     ("NO_COLOR, TERM", "No colours where NO_COLOR is set, or TERM is dumb."),
-    ("XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR", "Where files are."),
+    ("XDG_CONFIG_HOME, XDG_STATE_HOME", "Where files are."),
 )
 _STANZA: Final = """\
 {"schema":1, "time":"2026-01-31T12:00:00.250Z", "direction":"in", "kind":"message",

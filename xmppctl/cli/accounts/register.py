@@ -83,7 +83,6 @@ def _password_to_register(app: App, settings: Settings, *, generate: bool) -> tu
 def _answered(app: App, form: Form, answers: Mapping[str, str]) -> dict[str, str]:
     """Answers to all that the server must know; asks at the terminal for what the options do not say."""
     from xmppctl.cli import asking
-    from xmppctl.output.safe import safe
 
     names = {field.name for field in form.open_fields}
     for name in answers:
@@ -100,7 +99,7 @@ def _answered(app: App, form: Form, answers: Mapping[str, str]) -> dict[str, str
         if field.required and field.name not in answers and not any(field.values)
     ]
     if missing and form.instructions:
-        app.note(f"the server says: {safe(form.instructions, newlines='keep')}")
+        app.note(f"the server says: {form.instructions}")
     for url in form.urls if missing else ():
         app.note(f"see {url}")
     complete = dict(answers)

@@ -42,7 +42,9 @@ def command() -> None:
     "--plain", is_flag=True, help="The server may be sent the password itself (SASL PLAIN), inside TLS."
 )
 @click.option(
-    "--persist", metavar="DURATION", help="Keep a daemon running for so long after its last use: 10m."
+    "--persist",
+    metavar="DURATION",
+    help="How long an idle daemon is to stay: 10m. This version has none yet.",
 )
 @click.option("--default", "default", is_flag=True, help="Make it the default; the first account is anyhow.")
 @click.option("--test", "test", is_flag=True, help="Log in first; write nothing if that fails.")
