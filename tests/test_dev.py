@@ -124,7 +124,23 @@ def test_an_ordinary_user_without_sudo_is_told_what_to_type(machine: Machine) ->
     result = machine.dev("demo")
     assert result.returncode == 3
     assert "type: sudo apt-get install -y prosody" in result.stderr
+    assert "sudo apt-get update" in result.stderr
     assert machine.calls() == []
+
+
+def test_who_cannot_install_is_told_everything_at_once(machine: Machine) -> None:
+    (machine.bin / "python3").unlink()
+    lacks = "import sys; sys.modules['ensurepip'] = None; exec(sys.argv.pop(1))"
+    machine.program(
+        "python3",
+        f'[ "$1" != -c ] || {{ shift; exec "{sys.executable}" -c "{lacks}" "$@"; }}\nexec "{sys.executable}" "$@"',
+    )
+    machine.program("id", "echo 1000")
+    machine.program("apt-get", "exit 0")
+    result = machine.dev("demo")
+    assert result.returncode == 1
+    venv = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    assert f"type: sudo apt-get install -y {venv} openssl prosody" in result.stderr
 
 
 def test_sudo_without_a_password_is_used(machine: Machine) -> None:

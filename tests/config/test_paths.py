@@ -119,8 +119,9 @@ def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match=r"File exists: '.*/file'"):
+    with pytest.raises(ConfigError, match=r"File exists: '.*/file'") as caught:
         paths.private_directory(tmp_path / "file/state")
+    assert "XDG_STATE_HOME" in caught.value.hint
 
 
 def test_write_private_makes_0600_and_replaces_whole(tmp_path: Path) -> None:

@@ -94,7 +94,8 @@ def private_directory(path: Path) -> Path:
         found = path.lstat()
         parent = path.parent.stat()
     except OSError as error:
-        raise ConfigError(f"cannot make the directory {path}: {error}") from None
+        hint = "point HOME, or XDG_STATE_HOME and XDG_CONFIG_HOME, to a directory that you can write to"
+        raise ConfigError(f"cannot make the directory {path}: {error}", hint=hint) from None
     if stat.S_ISLNK(found.st_mode):
         raise ConfigError(f"{path} is a symbolic link: it is not followed", hint=f"remove it: rm {path}")
     if not stat.S_ISDIR(found.st_mode):
