@@ -175,3 +175,39 @@ def test_nobody_is_asked_where_nobody_wants_to_know():
     drive(main())
     assert log.states == [("1", "sent"), ("2", "sent")]
     assert [frame.name for frame in session.sent] == ["message", "message"]
+
+
+def test_a_server_that_takes_ever_longer_is_asked_ever_more_often(monkeypatch):
+    """A window that a slow server takes 50 s for must not become one that it takes 70 s for: that would be too long."""
+    session, log = MemorySession(), Log()
+    clock = [0.0]
+    monkeypatch.setattr(messages, "monotonic", lambda: clock[0])
+    windows: list[int] = []
+    asked = 0
+    a_message = [0.1]
+
+    def passes(frame):
+        nonlocal asked
+        if frame.kind == "iq":
+            count = len([f for f in session.sent if f.kind == "message"])
+            windows.append(count - asked)
+            clock[0] += windows[-1] * a_message[0]
+            asked = count
+
+    session._responder = passes
+
+    async def main():
+        delivery = Delivery(session, log)
+        for number in range(1500):
+            a_message[0] = 0.1 + number / 1000
+            await delivery.send(message(str(number)), more=True)
+        a_message[0] = 0.0001
+        for number in range(1500, 5000):
+            await delivery.send(message(str(number)), more=True)
+        await delivery.settle()
+
+    drive(main())
+    assert windows[0] == messages.WINDOW
+    assert max(windows[1:10]) * 1.6 < messages.ACK_SECONDS
+    assert messages.WINDOW in windows[10:]  # quick again
+    assert [state for _, state in log.states] == ["server"] * 5000

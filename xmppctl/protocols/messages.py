@@ -7,6 +7,7 @@ remembered until it says so.
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from xmppctl.errors import StanzaRefused
@@ -17,9 +18,14 @@ if TYPE_CHECKING:
 
 State = Literal["server", "sent", "bounced", "unknown"]
 
-#: Messages, and bytes of them, after which the server is asked. A server that throttles clients takes 10 kB/s.
+#: Messages, and bytes of them, after which the server is asked, at most: of a server that takes long, sooner.
+#: ejabberd lets a client send 3 kB/s where it is configured as it comes.
 WINDOW: Final = 500
-WINDOW_BYTES: Final = 256 * 1024
+WINDOW_BYTES: Final = 128 * 1024
+#: What a window should take, in seconds, and the smallest part of one.
+_QUICK: Final = 2.0
+_SLOW: Final = 10.0
+_LEAST: Final = 1 / 128
 #: What the server gets to acknowledge a window, where the command itself has no limit.
 ACK_SECONDS: Final = 60.0
 #: Messages that the server has, whose bounces (from another server, seconds later) are still recognised.
@@ -55,6 +61,7 @@ class Delivery:
         self._settled: dict[str, Outgoing] = {}
         self._bytes = 0
         self._unflushed = 0
+        self._part = 1.0  # of a window
         self._errors = session.stanzas(lambda frame: frame.kind == "message" and frame.type == "error")
         if acknowledged:
             session.enable_acks()
@@ -81,7 +88,7 @@ class Delivery:
             self._unflushed = 0
         if not self._acknowledged and not self._unflushed:
             self._settle("sent")
-        elif len(self._pending) >= WINDOW or self._bytes >= WINDOW_BYTES:
+        elif len(self._pending) >= WINDOW * self._part or self._bytes >= WINDOW_BYTES * self._part:
             await self.settle()
 
     async def settle(self) -> None:
@@ -93,10 +100,19 @@ class Delivery:
             self._unflushed = 0
             self._settle("sent")
             return
+        began = monotonic()
         await self._session.barrier(ACK_SECONDS)
+        self._fit(monotonic() - began)
         self._unflushed = 0
         self.hear()
         self._settle("server")
+
+    def _fit(self, seconds: float) -> None:
+        """Make windows smaller where one took so long that the next could take too long, and larger again."""
+        if seconds > _SLOW:
+            self._part = max(_LEAST, self._part * _SLOW / seconds / 2)
+        elif seconds < _QUICK:
+            self._part = min(1.0, self._part * 2)
 
     def hear(self) -> None:
         """Look at the error messages that have come in."""
