@@ -145,3 +145,11 @@ def test_results_that_are_no_stanzas_are_refused_before_anything_is_written() ->
     with pytest.raises(UsageError):
         renderer.table(["A"], [["a"]])
     assert stream.getvalue() == ""
+
+
+def test_a_carriage_return_cannot_write_over_its_line(frames_of: Frames, render: Render) -> None:
+    raw = "<message a='1\r2'><body>real\rFAKE\r\nnext<![CDATA[a\rb]]></body></message>"
+    frames = frames_of(raw)
+    text = render(frames, "xml")
+    assert "\r" not in text.replace("\r\n", "")
+    check(text, frames)

@@ -1,9 +1,11 @@
 """Frames as one well-formed XML document, streamed: `-o xml`.
 
-The root element binds what the stream header bound, so each stanza stands in it as it was on the wire. Two things
-may be written otherwise, both without changing what the XML says (Exclusive C14N of each stanza is the same): a
+The root element binds what the stream header bound, so each stanza stands in it as it was on the wire. Three things
+may be written otherwise, all without changing what the XML says (Exclusive C14N of each stanza is the same): a
 character that the sanitiser would show becomes a character reference, so that the document is harmless on a terminal;
-and a declaration that the stanza's own stream made, and the root does not, is written into its start tag.
+a carriage return on its own, with which a text could write over its line there, becomes the line break that parsers
+take it for (XML 1.0 section 2.11); and a declaration that the stanza's own stream made, and the root does not, is
+written into its start tag.
 
 A processing instruction before each stanza tells its direction and time; parts of the stream that are no element of
 their own (header, footer, keep-alive, torn rest) are processing instructions only, their text in `xml`.
@@ -32,6 +34,7 @@ _ATTRIBUTE: Final = re.compile(r"""([^\s=<>"'/]+)\s*=\s*(?:"[^"]*"|'[^']*')""")
 _CDATA: Final = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _TEXT_OR_VALUE: Final = re.compile(r"""(?:\A|>)[^<]*|"[^"]*"|'[^']*'""")
 _NOT_ASCII: Final = re.compile("[^\0-\x7f]")
+_LONE_CR: Final = re.compile("\r(?!\n)")
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -105,7 +108,7 @@ def element_text(frame: Frame, context: Mapping[str, str]) -> str:
     """The frame's bytes as text that means the same where `context` is in force, and that a terminal can show."""
     text = frame.text
     if not (text.isascii() and text.isprintable()):
-        text = _by_piece(text, _unsafe_references)
+        text = _LONE_CR.sub("\n", _by_piece(text, _unsafe_references))
     if frame.context is not context and frame.context != context:
         text = _with_declarations(text, frame.context, context)
     return text
