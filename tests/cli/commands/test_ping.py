@@ -91,3 +91,9 @@ def test_all_lost_is_6(run_cli):
 def test_usage_errors_send_nothing(run_cli, words):
     ran = run_cli("ping", *words)
     assert ran.code == 2 and ran.session is None
+
+
+@pytest.mark.parametrize("option", ["--interval", "--wait"])
+def test_not_a_number_is_no_time(run_cli, option):
+    ran = run_cli("ping", "--count", "2", option, "nan", responder=answer)
+    assert (ran.code, ran.sent) == (2, []) and option in ran.stderr

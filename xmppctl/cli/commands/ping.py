@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 _WAIT = 10.0
 
 
+class _Seconds(click.FloatRange):
+    """A range of seconds. Not a number is in every range for click."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if seconds != seconds:
+            self.fail(f"{value!r} is not a valid number of seconds.", param, ctx)
+        return seconds
+
+
 @click.command(cls=Command)
 @click.argument("to", required=False, metavar="[JID]", shell_complete=complete.jids)
 @click.option(
@@ -25,7 +35,7 @@ _WAIT = 10.0
 )
 @click.option(
     "--interval",
-    type=click.FloatRange(0, 86400),
+    type=_Seconds(0, 86400),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
@@ -33,7 +43,7 @@ _WAIT = 10.0
 )
 @click.option(
     "--wait",
-    type=click.FloatRange(0, 86400, min_open=True),
+    type=_Seconds(0, 86400, min_open=True),
     metavar="SECONDS",
     help="What each ping gets; one that takes longer is lost.  [default: 10 where there are several]",
 )
