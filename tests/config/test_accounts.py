@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
@@ -186,3 +187,23 @@ def test_reading_makes_no_directories(home: Home) -> None:
         accounts.find("bob", home.environ)
     assert caught.value.hint.endswith("the sandbox's is there after: xmppctl sandbox start")
     assert list(home.root.iterdir()) == []
+
+
+def test_a_pipe_is_read_to_its_end(home: Home) -> None:
+    path = home.write("", 0o600)
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    writer = threading.Thread(target=path.write_text, args=(WORK,))
+    writer.start()
+    content = accounts.load(path)
+    writer.join()
+    assert list(content.accounts) == ["work"]
+
+
+def test_a_pipe_that_nobody_writes_to_holds_nobody_up(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "PATIENCE", 0.1)
+    path = home.write("", 0o600)
+    path.unlink()
+    os.mkfifo(path, 0o600)
+    with pytest.raises(ConfigError, match="is a pipe"):
+        accounts.load(path)

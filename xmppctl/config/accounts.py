@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from xmppctl.config import paths
 from xmppctl.config.keys import KEYS, PASSWORD_KEYS, Kind
-from xmppctl.config.secrets import Secret
+from xmppctl.config.secrets import PATIENCE, Secret
 from xmppctl.errors import ConfigError
 
 Value = str | int | float | bool | Secret
@@ -166,9 +167,13 @@ def _hide(table: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _read(path: Path) -> tuple[Secret, os.stat_result] | None:
     try:
-        with path.open("rb") as file:
-            found = os.fstat(file.fileno())
-            data = Secret(file.read(MAX_FILE_BYTES + 1).decode("utf-8", "surrogateescape"))
+        # Not blocking: a FIFO that nobody writes to must not hold us for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            found = os.fstat(descriptor)
+            data = _read_all(descriptor, path)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -183,6 +188,24 @@ def _read(path: Path) -> tuple[Secret, os.stat_result] | None:
     if found.st_mode & stat.S_IWOTH:
         raise ConfigError(f"{path} can be written by everybody", hint=f"chmod 600 {path}")
     return data, found
+
+
+def _read_all(descriptor: int, path: Path) -> Secret:
+    """What a file or a pipe (process substitution) holds, a little more than MAX_FILE_BYTES at most."""
+    from time import monotonic
+
+    end = monotonic() + PATIENCE
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    data = bytearray()
+    while len(data) <= MAX_FILE_BYTES:
+        if not poll.poll(max(0.0, end - monotonic()) * 1000):
+            raise ConfigError(f"{path} is a pipe, and its end did not come in {PATIENCE:.0f} s")
+        chunk = os.read(descriptor, MAX_FILE_BYTES + 1 - len(data))
+        if not chunk:
+            break
+        data += chunk
+    return Secret(data.decode("utf-8", "surrogateescape"))
 
 
 def _line_not_utf8(text: Secret) -> int:
