@@ -83,6 +83,13 @@ def test_timeouts_that_are_none(text):
         app(timeout=text).timeout()
 
 
+def test_a_timeout_that_is_none_is_named_by_where_it_stands():
+    with pytest.raises(UsageError, match="XMPPCTL_TIMEOUT is 'soon'"):
+        app({"XMPPCTL_TIMEOUT": "soon"}).timeout()
+    with pytest.raises(UsageError, match="--timeout is 'soon'"):
+        app({"XMPPCTL_TIMEOUT": "5"}, timeout="soon").timeout()
+
+
 def test_notes_are_sanitised_and_can_be_silenced():
     made = app()
     made.note("evil \x1b[2J\nsecond")

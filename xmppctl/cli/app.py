@@ -107,7 +107,8 @@ class App:
         except ValueError:
             seconds = -1.0
         if not 0 <= seconds < 1e9:
-            raise UsageError(f"--timeout is {text!r}", hint="give seconds, such as 10 or 0.5")
+            place = "XMPPCTL_TIMEOUT" if self.options.get("timeout") is None else "--timeout"
+            raise UsageError(f"{place} is {text!r}", hint="give seconds, such as 10 or 0.5")
         if seconds == 0 and not follow:
             raise UsageError(
                 "--timeout 0 (no limit) is for commands that follow", hint="give seconds, such as 60"
@@ -233,10 +234,17 @@ class App:
             plugins=plugins,
             timeout=timeout,
             on_frame=self._taps(on_frame),
-            progress=progress,
+            progress=progress or (self._tell_step if self.verbose else None),
             note=self.detail,
             nameserver=self.environ.get("XMPPCTL_NAMESERVER") or None,
         )
+
+    def _tell_step(self, step: Step) -> None:
+        from xmppctl.cli import steps
+
+        told = steps.lines(step.name, step.seconds, steps.told(step))
+        for line in told if self.verbose > 1 else told[:1]:
+            self.note(line)
 
     def stream(self, main: Callable[[Login], T], settings: Settings) -> T:
         """Connect as far as a login goes before it authenticates, call `main` with that stream, and close it."""

@@ -188,7 +188,7 @@ SASL: Final[Mapping[str, Explanation]] = {
     ),
     "not-authorized": (
         "The user name or the password is wrong, or there is no such account.",
-        "Check both; `xmppctl account test` shows each step of the login.",
+        "Check the name and the password; `xmppctl account test` shows each step of the login.",
     ),
     "temporary-auth-failure": (
         "The server cannot check passwords at the moment.",

@@ -61,7 +61,7 @@ class Server:
             self.tried.append(given)
             if self.passwords is not None and self.passwords.get(bare) != given:
                 raise AuthError("refused", condition="not-authorized")
-        for step in self.steps:
+        for step in self.steps if progress is not None else ():
             progress(step)
         if self.fail:
             raise self.fail
@@ -97,6 +97,10 @@ class Accounts:
         return (self.file.parent / "passwords" / name).read_text()
 
     def __call__(self, *words: str, stdin: bytes = b"", runner: bool = True) -> Ran:
+        return self.run("account", *words, stdin=stdin, runner=runner)
+
+    def run(self, *words: str, stdin: bytes = b"", runner: bool = True) -> Ran:
+        """Run any command."""
         stdout, stderr = io.StringIO(), io.StringIO()
         saved, (reading, writing) = os.dup(0), os.pipe()
         os.write(writing, stdin)
@@ -109,7 +113,7 @@ class Accounts:
                 environ={"HOME": str(self.home), **self.environ},
                 runner=self.server if runner else None,
             )
-            code = run(["account", *words], app)
+            code = run(words, app)
         finally:
             os.dup2(saved, 0)
             os.close(saved)

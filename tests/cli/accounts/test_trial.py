@@ -55,7 +55,7 @@ def test_every_step_is_a_line_with_its_time(work: Accounts) -> None:
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == [
         "dns", "tcp", "tls", "sasl", "bind", "features", "done",
     ]  # fmt: skip
-    assert lines[0] == "dns           1.5 ms  h:5223 (by SRV): 192.0.2.1"
+    assert lines[0] == "dns           1.5 ms  h:5223 (SRV): 192.0.2.1"
     assert "TLSv1.3 AES, ALPN xmpp-client" in ran.stdout
     assert "for h, *.h" in ran.stdout and "issued by commonName=CA" in ran.stdout and "days)" in ran.stdout
     assert "pin sha256/abc=" in ran.stdout
@@ -121,3 +121,14 @@ def test_the_argument_and_the_option_must_agree(work: Accounts) -> None:
     ran = work("test", "work", "-a", "home")
     assert ran.code == 2 and "work or home" in ran.stderr
     assert work("test", "nobody").code == 3
+
+
+@pytest.mark.parametrize(("option", "count"), [("-v", 6), ("-vv", 9)])
+def test_every_command_tells_the_steps_with_verbose(work: Accounts, option: str, count: int) -> None:
+    work.server.responder = lambda frame: [f"<iq type='result' id='{frame.id}' from='{frame.to}'/>"]
+    ran = work.run("ping", "-a", "work", option)
+    assert ran.code == 0, ran.stderr
+    told = ran.stderr.splitlines()
+    assert told[0] == "xmppctl: dns           1.5 ms  h:5223 (SRV): 192.0.2.1" and len(told) == count
+    assert "\x1b" not in ran.stderr
+    assert work.run("ping", "-a", "work").stderr == ""

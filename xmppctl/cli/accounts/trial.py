@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from xmppctl.cli import complete
 from xmppctl.cli.accounts.shared import chosen
+from xmppctl.cli.steps import lines, milliseconds, told
 from xmppctl.cli.tree import Command
 from xmppctl.errors import (
     AuthError,
@@ -24,7 +25,7 @@ from xmppctl.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from xmppctl.cli.app import App
     from xmppctl.config.settings import Settings
@@ -51,13 +52,13 @@ def log_in_step_by_step(app: App, settings: Settings) -> None:
     def progress(step: Step) -> None:
         nonlocal last, done
         last, done = monotonic(), step.name
-        record = {"step": step.name, "ok": True, "ms": _ms(step.seconds), **step.detail}
-        app.renderer().record(record, _line(step.name, step.seconds, _told(step)))
+        record = {"step": step.name, "ok": True, "ms": milliseconds(step.seconds), **step.detail}
+        app.renderer().record(record, _text(step.name, step.seconds, told(step)))
 
     async def main(session: Session) -> None:
         seconds = monotonic() - began
-        record = {"step": "done", "ok": True, "ms": _ms(seconds), "jid": str(session.jid)}
-        app.renderer().record(record, _line("done", seconds, [f"{session.jid.bare} can log in"]))
+        record = {"step": "done", "ok": True, "ms": milliseconds(seconds), "jid": str(session.jid)}
+        app.renderer().record(record, _text("done", seconds, [f"{session.jid.bare} can log in"]))
 
     try:
         app.run(main, progress=progress, settings=settings)
@@ -68,11 +69,11 @@ def log_in_step_by_step(app: App, settings: Settings) -> None:
         record = {
             "step": step,
             "ok": False,
-            "ms": _ms(seconds),
+            "ms": milliseconds(seconds),
             "error": error.name,
             "message": error.message,
         }
-        app.renderer().record(record, _line(step, seconds, ["FAILED"]))
+        app.renderer().record(record, _text(step, seconds, ["FAILED"]))
         raise
 
 
@@ -90,57 +91,5 @@ def _broken(error: XmppctlError, done: str) -> str:
     return _NEXT.get(done, "logout")
 
 
-def _ms(seconds: float) -> float:
-    return round(seconds * 1000, 1)
-
-
-def _line(name: str, seconds: float, told: list[str]) -> str:
-    from xmppctl.output.safe import safe
-
-    head = f"{name:<9}{_ms(seconds):>8.1f} ms  "
-    return head + ("\n" + " " * len(head)).join(safe(part) for part in told)
-
-
-def _told(step: Step) -> list[str]:
-    """What a step's record says, in words; network text as it came."""
-    detail = step.detail
-    if step.name == "dns":
-        return [
-            f"{detail['host']}:{detail['port']} (by {detail['source']}): {', '.join(detail['addresses'])}"
-        ]
-    if step.name == "tls":
-        return _told_tls(detail)
-    if step.name == "features":
-        from xmppctl.stanza.namespaces import xep_of
-
-        names = [name.rpartition(" ")[0] for name in detail["features"]]
-        return [", ".join(f"{name} ({xep})" if (xep := xep_of(name)) else name for name in names)]
-    return [", ".join(str(value) for key, value in detail.items() if key != "tls")]
-
-
-def _told_tls(detail: Mapping[str, Any]) -> list[str]:
-    told = [f"{detail.get('version')} {detail.get('cipher')}"]
-    if detail.get("alpn"):
-        told[0] += f", ALPN {detail['alpn']}"
-    if detail.get("subject") is not None:
-        told.append(
-            f"certificate {detail['subject'] or '(no subject)'}, for {', '.join(detail.get('names') or ['no name'])}"
-        )
-        told.append(
-            f"issued by {detail['issuer']}, expires {detail['not_after']}{_days_left(detail['not_after'])}"
-        )
-    else:
-        told.append("the certificate was not checked")
-    if detail.get("pin"):
-        told.append(f"pin sha256/{detail['pin']}")
-    return told
-
-
-def _days_left(not_after: str) -> str:
-    from ssl import cert_time_to_seconds
-    from time import time
-
-    try:
-        return f" (in {int((cert_time_to_seconds(not_after) - time()) // 86400)} days)"
-    except ValueError:
-        return ""
+def _text(name: str, seconds: float, told: list[str]) -> str:
+    return "\n".join(lines(name, seconds, told))
