@@ -861,6 +861,20 @@ def test_waiting_for_input_ends_as_it_should(world: World) -> None:
     os.close(ours)
 
 
+def test_a_failure_is_told_before_there_is_input(world: World) -> None:
+    ours, theirs = os.pipe()
+    os.write(theirs, b"more")
+
+    async def main(session: Session) -> None:
+        session.fail(Terminated("terminated"))
+        await session.wait_readable(ours)
+
+    with pytest.raises(Terminated):
+        world.run(finish, main)
+    os.close(ours)
+    os.close(theirs)
+
+
 def test_a_stream_that_ends_ends_waiting_for_input(world: World) -> None:
     ours, theirs = os.pipe()
 

@@ -40,9 +40,9 @@ class BlockingSession(StreamSession):
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         while not unless():
+            self.check()
             if poll.poll(0):
                 return True
-            self.check()
             self._take(limit, doing, descriptor)
         return False
 

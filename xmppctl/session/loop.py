@@ -122,7 +122,10 @@ class LoopSession(StreamSession):
             await self.wait(lambda: ready or unless(), timeout, doing=doing)
         finally:
             self._loop.remove_reader(descriptor)
-        return not unless()
+        if unless():
+            return False
+        self.check()
+        return True
 
     def _hang_up(self) -> None:
         self._pause()
