@@ -50,12 +50,13 @@ def run_direct(
 ) -> T:
     """Log in on a stream of our own, run `main(session)`, close the stream properly, return `main`'s result.
 
-    `timeout` is in seconds, for all of it (None: no limit but for connecting). The password is asked for before the
-    clock starts. On an event loop only with `plugins`.
+    `timeout` is in seconds, for all of it (None: no limit but for connecting). What gives the password (a person, a
+    program) gets as long before the clock starts. On an event loop only with `plugins`.
     """
     from xmppctl.session.login import login
 
-    password = settings.password.get(CONNECT_SECONDS) if settings.password.available else None
+    patience = CONNECT_SECONDS if timeout is None else timeout
+    password = settings.password.get(patience) if settings.password.available else None
     deadline = Deadline(timeout)
     established = login(
         settings,
