@@ -37,7 +37,7 @@ def test_relative_paths_become_absolute(account: Accounts, monkeypatch: pytest.M
         (("work", "--jid", "a@b", "--persist", "x"), 2, "--persist"),
         (("work", "--jid", "a@b", "-a", "other"), 2, "the name is the argument"),
         (("work",), 2, "--jid is missing"),
-        (("a b", "--jid", "a@b"), 3, "cannot name an account"),
+        (("a b", "--jid", "a@b"), 2, "cannot name an account"),
         (("work", "--jid", "a@b", "--keyring", "--password-command", "x"), 2, "exclude each other"),
     ],
 )

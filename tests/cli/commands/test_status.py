@@ -61,6 +61,8 @@ def test_as_json(run_cli):
         ("dancing", "--hold"),
         ("away", "out", "lunch", "--hold"),
         ("--hold", "soon"),
+        ("--hold", "0"),
+        ("--hold", "0m"),
         ("--hold", "--priority", "128"),
         ("--hold", "-o", "xml"),
     ],

@@ -47,7 +47,10 @@ def new_account(app: App, name: str, more: Mapping[str, str | None]) -> tuple[di
 
     if "account" in app.options:
         raise UsageError("-a is not for new accounts", hint="the name is the argument")
-    accounts.check_name(name)
+    try:
+        accounts.check_name(name)
+    except ConfigError as error:  # it stands on the command line, not in the file
+        raise UsageError(error.message, hint=error.hint) from None
     if name in accounts.load(paths.config_file(app.environ)).accounts:
         raise ConfigError(f"there is an account {name} already", hint=f"see it: xmppctl account show {name}")
     options = {**app.given_options(), **more}

@@ -92,9 +92,11 @@ def _state(words: tuple[str, ...]) -> tuple[str, str | None]:
 def _duration(text: str) -> float:
     from xmppctl.config.values import BadValue, duration
 
+    hint = "such as --hold 10m; TEXT stands before --hold"
     try:
-        return duration(text)
+        seconds = duration(text)
     except BadValue as error:
-        raise UsageError(
-            f"--hold {error.message}", hint="such as --hold 10m; TEXT stands before --hold"
-        ) from None
+        raise UsageError(f"--hold {error.message}", hint=hint) from None
+    if seconds <= 0:
+        raise UsageError("--hold must be longer than that", hint=hint)
+    return seconds
