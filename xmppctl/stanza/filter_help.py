@@ -34,8 +34,8 @@ KEYS
   body:~REGEX        a part of the body matches a Python regular expression. All of it is the expression, commas
                      too; (?i) at its start ignores case. One that backtracks without end is not stopped
   xpath:EXPR         an XPath 1.0 expression whose value is a node, a true, a text that is not empty or a number
-                     that is not 0. All of it is the expression, commas too. The stanza is the root element;
-                     functions are those of XPath 1.0 itself
+                     that is not 0. All of it is the expression, commas too. The stanza is the root element,
+                     where a relative path begins: c:body, or /c:message/c:body; functions are those of XPath 1.0
 
 PREFIXES IN XPATH
 
