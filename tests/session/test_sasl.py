@@ -58,6 +58,38 @@ def test_nothing_can_be_asked_after_the_proof() -> None:
         mechanism.respond(proof)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("first", "words"),
+    [
+        ("r=OURSb,s=c2FsdA==,i=4095", "4095 SCRAM iterations"),
+        (f"r=OURSb,s=c2FsdA==,i={sasl.MAX_ITERATIONS + 1}", "SCRAM iterations"),
+        ("r=OURSb,s=c2FsdA==,i=9999999999", "SCRAM iterations"),
+        ("r=OURSb,s=c2FsdA==,i=4_096", "malformed"),
+        ("r=OURSb,s=c2FsdA==,i=\u0664\u0660\u0669\u0666", "malformed"),
+        ("r=OURSb,s=,i=4096", "malformed"),
+        ("r=OURSb,s=!!,i=4096", "malformed"),
+        ("r=OURSb,i=4096", "malformed"),
+        ("m=x,r=OURSb,s=c2FsdA==,i=4096", "extension"),
+        ("r=OURS,s=c2FsdA==,i=4096", "nonce"),
+        ("r=THEIRS,s=c2FsdA==,i=4096", "nonce"),
+    ],
+)
+def test_a_first_message_that_proves_nothing_is_refused(first: str, words: str) -> None:
+    mechanism = sasl.Scram("SCRAM-SHA-1", "user", Secret("pencil"), nonce="OURS")
+    with pytest.raises(AuthError, match=words):
+        mechanism.respond(first.encode())
+
+
+def test_success_without_a_proof_is_refused() -> None:
+    name, nonce, first, _, _ = EXAMPLES[0].values
+    mechanism = sasl.Scram(str(name), "user", Secret("pencil"), nonce=str(nonce))
+    with pytest.raises(AuthError, match="did not prove"):
+        mechanism.finish(b"")
+    mechanism.respond(first)  # type: ignore[arg-type]
+    with pytest.raises(AuthError, match="did not prove"):
+        mechanism.finish(b"")
+
+
 def test_each_login_has_a_nonce_of_its_own() -> None:
     nonces = {sasl.Scram("SCRAM-SHA-1", "user", Secret("pencil")).initial() for _ in range(20)}
     assert len(nonces) == 20

@@ -35,6 +35,8 @@ PLACES = {
     "sasl2 continue": "<continue xmlns='urn:xmpp:sasl:2'><additional-data>{}</additional-data></continue>",
     "sasl2 upgrade": "<task-data xmlns='urn:xmpp:sasl:2'><salt xmlns='urn:xmpp:scram-upgrade:0'>{}</salt>"
     "</task-data>",
+    "scram upgrade salt": "<salt xmlns='urn:xmpp:scram-upgrade:0' iterations='4096'>{}</salt>",
+    "sasl2 task": "<next xmlns='urn:xmpp:sasl:2' task='x'><task-data>{}</task-data></next>",
     "scram upgrade": "<hash xmlns='urn:xmpp:scram-upgrade:0'>{}</hash>",
     "fast token": "<success xmlns='urn:xmpp:sasl:2'><token xmlns='urn:xmpp:fast:0' expiry='x' token='{}'/></success>",
     "register password": "<iq type='set'><query xmlns='jabber:iq:register'><username>a</username>"
@@ -68,6 +70,8 @@ PLACES = {
     + "</enable></iq>",
     "iq auth password": "<iq><query xmlns='jabber:iq:auth'><password>{}</password></query></iq>",
     "iq auth digest": "<iq><query xmlns='jabber:iq:auth'><digest>{}</digest></query></iq>",
+    "iq auth hash": "<iq><query xmlns='jabber:iq:auth'><hash>{}</hash></query></iq>",
+    "iq auth token": "<iq><query xmlns='jabber:iq:auth'><token>{}</token></query></iq>",
     "room password": "<presence><x xmlns='http://jabber.org/protocol/muc'><history maxchars='0'/>"
     "<password>{}</password></x></presence>",
     "room configuration": "<iq><query xmlns='http://jabber.org/protocol/muc#owner'>"
@@ -77,15 +81,18 @@ PLACES = {
     "<password>{}</password></destroy></query></iq>",
     "mediated invitation": "<message><x xmlns='http://jabber.org/protocol/muc#user'><invite from='a@b'/>"
     "<password>{}</password></x></message>",
+    "room administration": "<iq><query xmlns='http://jabber.org/protocol/muc#admin'><password>{}</password></query></iq>",
     "direct invitation": "<message><x xmlns='jabber:x:conference' jid='a@b' password='{}' reason='r'/></message>",
     "bookmark": "<iq><query xmlns='jabber:iq:private'><storage xmlns='storage:bookmarks'><conference jid='a@b'>"
     "<password>{}</password></conference></storage></query></iq>",
     "bookmark 2": "<message><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='n'><item>"
     "<conference xmlns='urn:xmpp:bookmarks:1'><nick>n</nick><password>{}</password></conference>"
     "</item></items></event></message>",
+    "bookmark 2, as it was": "<iq><conference xmlns='urn:xmpp:bookmarks:0'><password>{}</password></conference></iq>",
     "upload header": "<iq><slot xmlns='urn:xmpp:http:upload:0'><put url='https://x/'>"
     "<header name='Authorization'>{}</header></put></slot></iq>",
     "turn": "<iq><services xmlns='urn:xmpp:extdisco:2'><service host='h' username='u' password='{}'/></services></iq>",
+    "turn 1": "<iq><services xmlns='urn:xmpp:extdisco:1'><service host='h' password='{}'/></services></iq>",
     "invitation token": "<iq><preauth xmlns='urn:xmpp:pars:0' token='{}'/></iq>",
     "in a carbon": "<message><received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>"
     "<message xmlns='jabber:client'><x xmlns='jabber:x:conference' jid='a@b' password='{}'/></message>"
