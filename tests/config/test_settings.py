@@ -417,3 +417,13 @@ def test_importing_is_cheap() -> None:
         "threading",
     }
     assert not heavy & set(done.stdout.split())
+
+
+def test_a_pin_that_nothing_can_be_compared_with_is_refused(home: Home) -> None:
+    options = {"jid": "a@localhost", "tls": "none", "pin": PIN[0]}
+    with pytest.raises(UsageError, match="--pin: without TLS"):
+        resolve(options, home.environ)
+    home.write(WORK + f'host = "127.0.0.1"\npin = "{PIN[0]}"\n')
+    with pytest.raises(ConfigError, match=r"accounts\.work\.pin: without TLS"):
+        resolve({"tls": "none"}, home.environ)
+    assert resolve({"tls": "direct"}, home.environ).pin == PIN[0]

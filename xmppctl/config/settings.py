@@ -141,6 +141,7 @@ class _Resolver:
             origins=self._origins,
         )
         self._refuse_cleartext(made)
+        self._refuse_pin_without_tls(made)
         return made
 
     # -- the layers -----------------------------------------------------------------------------------------------
@@ -308,6 +309,17 @@ class _Resolver:
         raise found.error(
             f"{found.place}: without TLS everything to {where} can be read and changed on its way",
             hint="none is for loopback addresses; if you must, add --insecure",
+        )
+
+    def _refuse_pin_without_tls(self, made: Settings) -> None:
+        """A demand that cannot be met is not one to be silent about."""
+        if made.tls != "none" or made.pin is None:
+            return
+        found = self._find("pin")
+        assert found is not None
+        raise found.error(
+            f"{found.place}: without TLS there is no key to compare with the pin",
+            hint="leave out the pin, or use TLS",
         )
 
 
