@@ -35,7 +35,7 @@ def test_the_first_account_becomes_the_default(account: Accounts) -> None:
 
 def test_a_password_of_standard_input_goes_into_a_private_file(account: Accounts) -> None:
     ran = account("add", "work", "--jid", "a@b", "--password-file", "-", stdin=SECRET.encode() + b"\nrest")
-    assert ran.code == 0 and "kept in the file" in ran.stderr
+    assert ran.code == 0 and f"kept in {account.file.parent / 'passwords/work'}" in ran.stderr
     assert account.kept("work") == SECRET + "\n"
     assert stat.S_IMODE((account.file.parent / "passwords/work").stat().st_mode) == 0o600
     assert SECRET not in account.file.read_text()

@@ -85,7 +85,7 @@ def add(
         values["keyring"] = True
     is_default = add_account(name, values, file=file, default=True if default else None)
     where = (
-        f"the password is kept in the {place}"
+        f"the password is kept in {'the keyring' if place == 'keyring' else file.parent / str(values['password_file'])}"
         if secret is not None
         else _said_about_password(settings, values)
     )
