@@ -66,13 +66,21 @@ def test_no_control_format_or_separator_character_passes(
     assert "\n" not in safe("\n")
 
 
+#: Letters and marks, as Unicode has it, that show nothing.
+FILLERS = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
+
+
+@pytest.mark.parametrize("char", FILLERS + "\ufe00\ufe0d\U000e01ef\U00013430")
+def test_what_shows_nothing_is_made_visible(char: str) -> None:
+    assert safe(f"a{char}b") == "a" + char.encode("ascii", "backslashreplace").decode() + "b"
+
+
 def test_letters_marks_and_symbols_of_every_script_pass() -> None:
-    fillers = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0"
     for code in range(sys.maxunicode + 1):
         char = chr(code)
         selector = 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF
         egyptian = 0x13430 <= code <= 0x13440  # joins hieroglyphs, is not seen itself
-        if unicodedata.category(char)[0] in "LMNPS" and char not in fillers and not selector and not egyptian:
+        if unicodedata.category(char)[0] in "LMNPS" and char not in FILLERS and not selector and not egyptian:
             assert safe(char) == char, hex(code)
 
 

@@ -290,6 +290,17 @@ def test_a_name_server_that_is_silent(zone: Zone, roaming: Client) -> None:
     assert any("no answer in time" in note for note in outcome.notes)
 
 
+def test_silence_about_srv_leaves_time_for_the_address(
+    zone: Zone, roaming: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zone.silent = {DIRECT, STARTED}
+    monkeypatch.setattr(resolve, "SRV_SECONDS", SHORT)
+    outcome = roaming.attempt(seconds=5, nameserver=zone.nameserver)
+    outcome.failed(DnsError, 4, f"cannot resolve {DOMAIN}")
+    assert isinstance(outcome.error, DnsError) and "in time" not in outcome.error.message
+    assert any("no answer in time" in note for note in outcome.notes)
+
+
 def test_a_name_server_that_is_no_address(roaming: Client) -> None:
     roaming.attempt(nameserver="not an address").failed(DnsError, 4, "resolver")
 
