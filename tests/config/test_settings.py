@@ -320,6 +320,15 @@ def test_passwords_of_the_account(home: Home, line: str, password: str) -> None:
     assert settings.origins["password"] == f"account work ({home.file})"
 
 
+def test_no_child_inherits_the_password(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither from the environment that was looked in, nor from this process's where that is another."""
+    monkeypatch.setenv("XMPPCTL_PASSWORD", SECRET)
+    environ = {**home.environ, "XMPPCTL_PASSWORD": SECRET}
+    settings = resolve({"jid": "a@b.example"}, environ)
+    assert settings.password.get().reveal() == SECRET
+    assert "XMPPCTL_PASSWORD" not in environ and "XMPPCTL_PASSWORD" not in os.environ
+
+
 def test_a_failing_source_never_falls_through(home: Home) -> None:
     home.write(WORK + 'password = "account"\n')
     for options, variables in (

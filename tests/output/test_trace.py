@@ -41,6 +41,11 @@ def test_a_new_file_is_private_whatever_the_umask_says(tmp_path):
     assert mode(tmp_path / "trace") == 0o600
 
 
+def test_it_is_private_from_its_first_moment_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fchmod", lambda *_: None)
+    test_a_new_file_is_private_whatever_the_umask_says(tmp_path)
+
+
 def test_a_file_that_is_there_is_appended_to_and_becomes_private(tmp_path):
     path = tmp_path / "trace"
     path.write_text("before\n")
