@@ -6,6 +6,7 @@ The real program runs against a scripted server, with everything that could tell
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from base64 import b64encode
@@ -270,7 +271,7 @@ def test_children_inherit_nothing(case: Case) -> None:
             server,
             "ping",
             "--password-command",
-            f"{sys.executable} {script}",
+            shlex.join([sys.executable, str(script)]),
             XMPPCTL_PASSWORD=PLANTED,
         )
     assert case.code == 0, case.seen
