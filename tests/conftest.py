@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-# A run that a script started in the background ignores Ctrl-C, and so would each program that a test starts.
+# A run that a script started in the background ignores Ctrl-C, one under nohup hangups, and so would each program
+# that a test starts. A handler is not inherited: we go on, and they have the default.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.fixture(autouse=True)

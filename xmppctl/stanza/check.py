@@ -62,15 +62,7 @@ def ensure_id(frame: Frame) -> Frame:
     assert name
     id = new_id()
     raw = b"%s id='%s'%s" % (name.group(), escape_attribute(id).encode(), frame.raw[name.end() :])
-    return Frame(
-        raw,
-        frame.names,
-        frame.payloads,
-        {**frame.attributes, "id": id},
-        direction=frame.direction,
-        time=frame.time,
-        context=frame.context,
-    )
+    return frame.with_raw(raw, frame.names, frame.payloads, {**frame.attributes, "id": id})
 
 
 class _Typed:
