@@ -246,8 +246,8 @@ class Server:
             peer = Peer(self, sock)
             self._peers.append(peer)
             thread = threading.Thread(target=self._play, args=(script, peer), daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)  # only what has started can be joined
 
     def _play(self, script: Script, peer: Peer) -> None:
         try:
