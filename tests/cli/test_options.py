@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from xmppctl.cli.options import SHARED, shared_options
+from xmppctl.cli.options import SHARED, positive_duration, shared_options
+from xmppctl.errors import UsageError
 
 
 @pytest.mark.parametrize(
@@ -87,3 +88,11 @@ def test_color_always(run_cli):
     assert "\x1b[" not in run_cli("watch", tty=True, environ={"NO_COLOR": "1"}).stdout
     assert "\x1b[" not in run_cli("watch", tty=True, environ={"TERM": "dumb"}).stdout
     assert "\x1b[" in run_cli("watch", tty=True).stdout
+
+
+def test_a_duration_that_must_last():
+    assert positive_duration("--hold", "1m30s") == 90.0
+    for text in ("0", "0s", "soon", "-1"):
+        with pytest.raises(UsageError, match=r"\A--hold ") as caught:
+            positive_duration("--hold", text, "such as 10m")
+        assert caught.value.hint == "such as 10m"

@@ -53,6 +53,20 @@ SHARED: Final = (
 )  # fmt: skip
 
 
+def positive_duration(option: str, text: str, hint: str = "") -> float:
+    """The seconds that `option` says (90s, 10m, 1h30m), more than none. Raises UsageError."""
+    from xmppctl.config.values import BadValue, duration
+    from xmppctl.errors import UsageError
+
+    try:
+        seconds = duration(text)
+    except BadValue as error:
+        raise UsageError(f"{option} {error.message}", hint=hint or error.hint) from None
+    if seconds <= 0:
+        raise UsageError(f"{option} must be longer than that", hint=hint)
+    return seconds
+
+
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     source = context.get_parameter_source(parameter.name or "")
     if source is click.core.ParameterSource.COMMANDLINE:

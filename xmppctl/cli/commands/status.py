@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xmppctl.cli.options import positive_duration
 from xmppctl.cli.tree import Command
 from xmppctl.errors import DaemonError, DeadlineExceeded, UsageError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from xmppctl.session.base import Session
 
 _STATES = ("online", "chat", "away", "xa", "dnd", "offline")
+_HOLD_HINT = "such as --hold 10m; TEXT stands before --hold"
 #: --hold without a duration.
 _FOREVER = "until ended"
 
@@ -47,7 +49,7 @@ def command(app: App, words: tuple[str, ...], hold: str | None, priority: int) -
     if hold in _STATES:  # `status --hold away`: the duration was left out
         words, hold = (hold, *words), _FOREVER
     state, text = _state(words)
-    seconds = None if hold is None or hold == _FOREVER else _duration(hold)
+    seconds = None if hold is None or hold == _FOREVER else positive_duration("--hold", hold, _HOLD_HINT)
     if hold is not None and state == "offline":
         raise UsageError("offline cannot be held: it is what remains when nothing holds a presence")
     escape(text or "")
@@ -87,16 +89,3 @@ def _state(words: tuple[str, ...]) -> tuple[str, str | None]:
     if len(words) > 2:
         raise UsageError(f"what is {words[2]!r}?", hint="TEXT is one word of the command line: quote it")
     return state, words[1] if len(words) == 2 and words[1] else None
-
-
-def _duration(text: str) -> float:
-    from xmppctl.config.values import BadValue, duration
-
-    hint = "such as --hold 10m; TEXT stands before --hold"
-    try:
-        seconds = duration(text)
-    except BadValue as error:
-        raise UsageError(f"--hold {error.message}", hint=hint) from None
-    if seconds <= 0:
-        raise UsageError("--hold must be longer than that", hint=hint)
-    return seconds

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from xmppctl.cli import complete
+from xmppctl.cli.options import positive_duration
 from xmppctl.cli.tree import Command
-from xmppctl.errors import UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -75,7 +75,7 @@ def command(
     from xmppctl.stanza.filters import compile_filter
 
     wanted = compile_filter(terms)
-    pause = None if idle is None else _duration(idle)
+    pause = None if idle is None else positive_duration("--until-idle", idle)
     renderer = app.renderer(has_xml=True, form="line" if line else "pretty", full=full)
     renderer.begin_list()
     watcher = Watcher(renderer.frame, wanted, count)
@@ -89,15 +89,3 @@ def command(
         await watcher.follow(session, idle=pause, output=app.output_pipe)
 
     app.run(main, follow=True, on_frame=watcher.take)
-
-
-def _duration(text: str) -> float:
-    from xmppctl.config.values import BadValue, duration
-
-    try:
-        seconds = duration(text)
-    except BadValue as error:
-        raise UsageError(f"--until-idle {error.message}") from None
-    if seconds <= 0:
-        raise UsageError("--until-idle must be longer than that")
-    return seconds
