@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xmppctl import errors
-from xmppctl.errors import ExitCode, XmppctlError
+from xmppctl.errors import Bug, ExitCode, XmppctlError
 
 
 def all_errors() -> list[type[XmppctlError]]:
@@ -45,7 +45,7 @@ def test_every_code_says_what_it_means() -> None:
 @pytest.mark.parametrize("error", all_errors())
 def test_every_error_has_a_code_and_says_so(error: type[XmppctlError]) -> None:
     assert isinstance(error.code, ExitCode)
-    assert error.code is not ExitCode.BUG
+    assert (error.code is ExitCode.BUG) == (error is Bug)
     assert error.name == error.name.lower() != "error"
     assert error.__doc__
 

@@ -220,6 +220,12 @@ class Terminated(XmppctlError):
     name = "terminated"
 
 
+class Bug(XmppctlError):
+    """Something that cannot be has happened: a mistake of ours."""
+
+    name = "bug"
+
+
 class OutputClosed(XmppctlError):
     """Whoever read our standard output closed it: a quiet success."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -79,3 +80,10 @@ def test_failures_are_told(tmp_path):
     full = Trace("/dev/full")
     with pytest.raises(OutputFailed, match="No space left"):
         full.write(frame())
+
+
+def test_a_pipe_that_nobody_reads_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OutputFailed, match="cannot write the trace"):
+        Trace(str(pipe))

@@ -5,10 +5,23 @@ from __future__ import annotations
 from typing import NoReturn
 
 
+def _leave(code: int, *_: object) -> NoReturn:
+    import os
+
+    os._exit(code)
+
+
 def main() -> NoReturn:
     """Run `xmppctl` with the process's own arguments and exit."""
     import os
+    import signal
     import sys
+    from functools import partial
+
+    # While the rest is being imported there is nothing to close: our exit codes, and no traceback of Python's.
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, partial(_leave, code))
     from contextlib import suppress
 
     from xmppctl.cli.entry import run

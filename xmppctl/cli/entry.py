@@ -11,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from xmppctl.errors import (
+    Bug,
     ExitCode,
     Interrupted,
     OutputClosed,
@@ -146,9 +147,9 @@ def _bug(error: Exception) -> XmppctlError:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
             traceback.print_exception(error, file=file)
-        return XmppctlError(told, hint=f"please report it with the traceback in {path}")
+        return Bug(told, hint=f"please report it with the traceback in {path}")
     except (OSError, XmppctlError):
-        return XmppctlError(told, hint="please report it; the traceback could not be written")
+        return Bug(told, hint="please report it; the traceback could not be written")
 
 
 def _report(error: XmppctlError, app: App) -> int:

@@ -23,7 +23,10 @@ class Trace:
     def __init__(self, path: str) -> None:
         self._path = path
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            # Not blocking: to open a pipe that nobody reads would wait for ever.
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+            descriptor = os.open(path, flags, 0o600)
+            os.set_blocking(descriptor, True)
             if stat.S_ISREG(os.fstat(descriptor).st_mode):  # a device (/dev/null, a terminal) is everybody's
                 os.fchmod(descriptor, 0o600)
             self._file = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
