@@ -15,7 +15,9 @@ def test_a_script_hands_the_line_to_the_program(shell: str) -> None:
     script = SCRIPTS[shell]
     assert "_XMPPCTL_COMPLETE" in script
     code = [line for line in script.splitlines() if not line.lstrip().startswith("#")]
-    assert not [line for line in code if "eval" in line]  # candidates come from files and the network
+    assert not [
+        line for line in code if "eval" in line.replace("$zsh_eval_context", "")
+    ]  # candidates come from files and the network
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
