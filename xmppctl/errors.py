@@ -264,3 +264,13 @@ class StanzaRefused(XmppctlError):
     def __init__(self, message: str, *, reason: StanzaCondition, hint: str = "", stanza: str = "") -> None:
         super().__init__(message, hint=hint, stanza=stanza)
         self.reason = reason
+
+
+def by_name(name: str) -> type[XmppctlError] | None:
+    """The error class with this `name` that can be made of a message and a hint alone; None where there is none."""
+    found: list[type[XmppctlError]] = [XmppctlError]
+    for kind in found:
+        if kind.name == name and kind is not StanzaRefused and kind is not XmppctlError:
+            return kind
+        found += kind.__subclasses__()
+    return None
