@@ -17,6 +17,7 @@ from xmppctl.cli.app import App
 from xmppctl.cli.entry import run
 from xmppctl.session.drive import drive
 from xmppctl.session.memory import MemorySession, Responder
+from xmppctl.session.run import both
 from xmppctl.stanza.frame import Frame
 
 JID = "romeo@montague.example"
@@ -84,9 +85,15 @@ class Runner:
         *,
         plugins: bool,
         on_frame: Any,
+        observe: Any = None,
         **_: Any,
     ) -> Any:
-        session = MemorySession(self._responder, jid=FULL, features=self._features, on_frame=on_frame)
+        session = MemorySession(
+            self._responder,
+            jid=FULL,
+            features=self._features,
+            on_frame=both(on_frame, observe and observe.take),
+        )
         self.sessions.append(session)
 
         async def body() -> Any:

@@ -186,3 +186,41 @@ def test_a_relative_path_of_an_option_becomes_absolute(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert paths.expand("ca.pem", Path(), {}) == tmp_path / "ca.pem"
+
+
+def test_names_of_accounts_become_names_of_files_that_are_harmless_and_differ() -> None:
+    names = [
+        "work",
+        "Work",
+        "romeo@montague.example",
+        "a/b",
+        "a%2Fb",
+        ".",
+        "..",
+        ".sock",
+        "ü",
+        "~",
+        "a b",
+        "\n",
+        "-",
+    ]
+    names += ["x" * 64, "x" * 65, "x" * 66, "/" * 40, "/" * 41]
+    slugs = [paths.slug(name) for name in names]
+    assert len(set(slugs)) == len(names)
+    for slug in slugs:
+        assert "/" not in slug and not slug.startswith(".") and slug.isascii() and slug.isprintable()
+        assert 0 < len(slug) <= 64
+    assert paths.slug("romeo@montague.example") == "romeo@montague.example"
+
+
+def test_a_daemons_files_are_in_private_directories(tmp_path: Path) -> None:
+    environ = {"XDG_STATE_HOME": str(tmp_path / "s"), "XDG_RUNTIME_DIR": str(tmp_path / "r")}
+    run, state = tmp_path / "r/xmppctl", tmp_path / "s/xmppctl"
+    assert paths.daemon_socket("a/b", environ) == run / "a%2Fb.sock"
+    assert paths.daemon_lock("work", environ) == run / "work.lock"
+    assert paths.daemon_start_lock("work", environ) == run / "work.start"
+    assert paths.daemon_log("work", environ) == state / "daemon/work.log"
+    assert paths.spool_file("work", environ) == state / "spool/work.db"
+    for directory in (run, state / "daemon", state / "spool"):
+        assert mode(directory) == 0o700
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -13,7 +13,7 @@ import pytest
 
 from tests.config.conftest import SECRET, Home, Planted
 from xmppctl.config.keys import KEYS
-from xmppctl.config.secrets import Secret
+from xmppctl.config.secrets import NoPassword, Secret
 from xmppctl.config.settings import Settings, resolve
 from xmppctl.errors import ConfigError, SecretError, UsageError
 from xmppctl.stanza.jid import Jid
@@ -436,3 +436,32 @@ def test_a_pin_that_nothing_can_be_compared_with_is_refused(home: Home) -> None:
     with pytest.raises(ConfigError, match=r"accounts\.work\.pin: without TLS"):
         resolve({"tls": "none"}, home.environ)
     assert resolve({"tls": "direct"}, home.environ).pin == PIN[0]
+
+
+def test_a_daemon_is_named_after_the_account_or_the_jid() -> None:
+    made = Settings(Jid.parse("romeo@montague.example"), NoPassword("none"))
+    assert made.name == "romeo@montague.example"
+    assert made._replace(account="work").name == "work"
+
+
+def test_the_digest_changes_with_what_decides_the_server_and_its_safety_and_with_nothing_else() -> None:
+    made = Settings(Jid.parse("romeo@montague.example"), NoPassword("none"))
+    others: dict[str, Any] = {
+        "jid": Jid.parse("juliet@montague.example"),
+        "host": "h",
+        "port": 5223,
+        "tls": "direct",
+        "ca": Path("/ca"),
+        "pin": PIN[0],
+        "insecure": True,
+        "certificate": Path("/c"),
+        "key": Path("/k"),
+        "plain": True,
+    }
+    digests = [made.digest(), *(made._replace(**{name: value}).digest() for name, value in others.items())]
+    assert len(set(digests)) == len(others) + 1
+    assert all(len(digest) == 8 and int(digest, 16) >= 0 for digest in digests)
+    same = made._replace(
+        account="work", resource="x", persist=60.0, password=NoPassword("other"), origins={"host": "option"}
+    )
+    assert same.digest() == made.digest()

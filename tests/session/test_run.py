@@ -9,7 +9,7 @@ import pytest
 from xmppctl.config.secrets import PasswordSource, Secret
 from xmppctl.config.settings import Settings
 from xmppctl.errors import SecretError
-from xmppctl.session.run import CONNECT_SECONDS, run_direct
+from xmppctl.session.run import CONNECT_SECONDS, both, run_direct
 from xmppctl.stanza.jid import Jid
 
 
@@ -35,3 +35,14 @@ def test_the_password_may_take_as_long_as_the_command(timeout: float | None, sec
     with pytest.raises(SecretError):
         run_direct(Settings(Jid.parse("romeo@montague.example"), source), main, timeout=timeout)
     assert source.given == [seconds]
+
+
+def test_frames_are_shown_to_whoever_wants_them() -> None:
+    one: list[Any] = []
+    other: list[Any] = []
+    frame: Any = object()
+    for shown in (both(one.append, other.append), both(None, other.append), both(one.append, None)):
+        assert shown is not None
+        shown(frame)
+    assert both(None, None) is None
+    assert one == other == [frame, frame]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xmppctl.session.base import Session
     from xmppctl.session.connection import OnFrame
     from xmppctl.session.login import Login, Step
-    from xmppctl.session.run import Runner
+    from xmppctl.session.run import Observer, Runner
 
 T = TypeVar("T")
 Main = Callable[["Session"], Coroutine[Any, Any, T]]
@@ -212,14 +212,16 @@ class App:
         plugins: bool = False,
         follow: bool = False,
         on_frame: OnFrame | None = None,
+        observe: Observer | None = None,
         progress: Callable[[Step], None] | None = None,
         settings: Settings | None = None,
     ) -> T:
         """Open a session, run `main` on it, close it, and return what `main` returned.
 
         `plugins`: `main` uses slixmpp's plugins (`session.client()`), which needs an event loop. `follow`: it goes on
-        until it is ended, so that only --timeout limits it. `on_frame` sees every frame, from the first byte on.
-        `settings` opens another account than `settings()`.
+        until it is ended, so that only --timeout limits it. `on_frame` sees every frame of the process's own stream,
+        from the first byte on; `observe` is shown what crosses the account's wire, wherever that is. `settings` opens
+        another account than `settings()`, always on a stream of its own.
         """
         if self.choice("daemon", "auto", ("auto", "only", "off")) == "only":
             raise DaemonError("there is no daemon to go through", hint="leave out --daemon only")
@@ -234,6 +236,7 @@ class App:
             plugins=plugins,
             timeout=timeout,
             on_frame=self._taps(on_frame),
+            observe=observe,
             progress=progress or (self._tell_step if self.verbose else None),
             note=self.detail,
             nameserver=self.environ.get("XMPPCTL_NAMESERVER") or None,

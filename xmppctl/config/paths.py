@@ -16,6 +16,10 @@ from xmppctl.errors import ConfigError
 
 _NAME = "xmppctl"
 
+#: What stands for itself in the name of a file. Not `%` and `~`, which `slug` uses.
+_HARMLESS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._@+-")
+_SLUG_LENGTH = 64
+
 
 def config_file(environ: Mapping[str, str] = os.environ) -> Path:
     """The user's accounts: `$XMPPCTL_CONFIG`, else `$XDG_CONFIG_HOME/xmppctl/config.toml`.
@@ -56,6 +60,49 @@ def runtime_dir(environ: Mapping[str, str] = os.environ) -> Path:
             if base.stat().st_uid == os.geteuid():
                 return private_directory(base / _NAME)
     return private_directory(state_dir(environ) / "run")
+
+
+def slug(name: str) -> str:
+    """An account's name, or its bare JID, as part of a file's name. Two names never give the same one.
+
+    It has at most 64 characters, all of them harmless: a socket's path must be short.
+    """
+    safe = "".join(
+        character if character in _HARMLESS else "".join(f"%{byte:02X}" for byte in character.encode())
+        for character in name
+    )
+    if safe.startswith("."):
+        safe = f"%2E{safe[1:]}"
+    if len(safe) <= _SLUG_LENGTH:
+        return safe
+    from hashlib import sha256
+
+    return f"{safe[:40]}~{sha256(name.encode()).hexdigest()[:16]}"
+
+
+def daemon_socket(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """The socket of the daemon of an account (`name`: see `Settings.name`). Raises ConfigError, as all of these."""
+    return runtime_dir(environ) / f"{slug(name)}.sock"
+
+
+def daemon_lock(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """The file that the daemon of an account holds a lock on for its life; its pid is in it."""
+    return runtime_dir(environ) / f"{slug(name)}.lock"
+
+
+def daemon_start_lock(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """The file that whoever starts the daemon of an account holds a lock on meanwhile."""
+    return runtime_dir(environ) / f"{slug(name)}.start"
+
+
+def daemon_log(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """The log of the daemon of an account; its directory is made."""
+    return private_directory(state_dir(environ) / "daemon") / f"{slug(name)}.log"
+
+
+def spool_file(name: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """The messages of an account that wait to be sent; its directory is made."""
+    return private_directory(state_dir(environ) / "spool") / f"{slug(name)}.db"
 
 
 def home(environ: Mapping[str, str] = os.environ) -> Path:

@@ -62,6 +62,29 @@ class Settings(NamedTuple):
     persist: float | None = None
     origins: Mapping[str, str] = {}
 
+    @property
+    def name(self) -> str:
+        """What a daemon for it is called: the account's name, or the bare JID where no account is configured."""
+        return self.account or self.jid.bare
+
+    def digest(self) -> str:
+        """Of all that decides which server is reached, and how safely: a daemon that has another is not used."""
+        from binascii import crc32
+
+        how = (
+            self.jid.bare,
+            self.host,
+            self.port,
+            self.tls,
+            self.ca and str(self.ca),
+            self.pin,
+            self.insecure,
+            self.certificate and str(self.certificate),
+            self.key and str(self.key),
+            self.plain,
+        )
+        return f"{crc32(repr(how).encode()):08x}"
+
 
 class _Found(NamedTuple):
     """A value as it stood in a layer. `place` begins an error about it; relative paths start at `base`."""

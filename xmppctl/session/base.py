@@ -78,7 +78,10 @@ class Subscription(AsyncIterator[Frame]):
 
 
 class Session:
-    """An open session. Kinds: direct (blocking or on an event loop) and memory."""
+    """An open session. Kinds: direct (blocking or on an event loop), attached to a daemon, and memory."""
+
+    #: It runs through a daemon, which answers incoming requests and knows the ones in `session.local`.
+    attached = False
 
     def __init__(
         self, jid: Jid, features: frozenset[str] = frozenset(), deadline: Deadline | None = None

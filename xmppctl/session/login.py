@@ -68,6 +68,8 @@ class Established(NamedTuple):
     features: frozenset[str]
     mechanism: str
     frames: tuple[Frame, ...] = ()
+    #: It leads to a daemon on this machine, which answers requests for us and speaks `session.local`.
+    local: bool = False
 
 
 class Login:

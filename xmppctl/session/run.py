@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from xmppctl.session.base import Session
 from xmppctl.session.deadline import Deadline
@@ -13,11 +13,24 @@ if TYPE_CHECKING:
     from xmppctl.config.settings import Settings
     from xmppctl.session.connection import OnFrame
     from xmppctl.session.login import Established, Step
+    from xmppctl.stanza.frame import Frame
 
 T = TypeVar("T")
 
 #: What connecting may take where the command itself has no limit.
 CONNECT_SECONDS = 30.0
+
+
+class Observer(NamedTuple):
+    """What a command wants to see of what crosses the account's wire, both ways.
+
+    A daemon sends only what fits all `terms` of the filter language; a stream of our own shows everything. `take` gets
+    the frames, `dropped` hears how many were lost, where they would have been, because they were read too slowly.
+    """
+
+    terms: tuple[str, ...]
+    take: OnFrame
+    dropped: Callable[[int], None]
 
 
 class Runner(Protocol):
@@ -31,6 +44,7 @@ class Runner(Protocol):
         plugins: bool,
         timeout: float | None,
         on_frame: OnFrame | None,
+        observe: Observer | None,
         progress: Callable[[Step], None] | None,
         note: Callable[[str], None],
         nameserver: str | None,
@@ -44,6 +58,7 @@ def run_direct(
     plugins: bool = False,
     timeout: float | None,
     on_frame: OnFrame | None = None,
+    observe: Observer | None = None,
     progress: Callable[[Step], None] | None = None,
     note: Callable[[str], None] = lambda _: None,
     nameserver: str | None = None,
@@ -62,7 +77,7 @@ def run_direct(
         settings,
         password,
         deadline.within(CONNECT_SECONDS),
-        on_frame=on_frame,
+        on_frame=both(on_frame, observe and observe.take),
         progress=progress,
         note=note,
         nameserver=nameserver,
@@ -77,6 +92,18 @@ def run_direct(
     finally:
         drive(session.close())
     return _checked(session, result)
+
+
+def both(one: OnFrame | None, other: OnFrame | None) -> OnFrame | None:
+    """What shows a frame to both, of which either may be missing."""
+    if one is None or other is None:
+        return one or other
+
+    def shown(frame: Frame) -> None:
+        one(frame)
+        other(frame)
+
+    return shown
 
 
 def _checked(session: Session, result: T) -> T:
