@@ -11,19 +11,18 @@ import fcntl
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-from xmppctl.errors import SandboxError
-
-T = TypeVar("T")
+from xmppctl.config import locks
+from xmppctl.config.locks import is_locked as is_locked
+from xmppctl.config.locks import take, try_for
+from xmppctl.errors import ConfigError, SandboxError
 
 ALIVE: Final = "alive.lock"
 PID: Final = "pid"
-POLL_SECONDS: Final = 0.02
 STOP_SECONDS: Final = 5.0
 _KILL_SECONDS: Final = 5.0
 _LOCK_SECONDS: Final = 2.0
@@ -45,9 +44,9 @@ def spawn(
     The server gets no terminal, no standard input and only a few harmless variables, with `environment` on top.
     Raises SandboxError.
     """
-    descriptor = _open(directory / ALIVE, os.O_RDWR | os.O_CREAT)
+    descriptor = _open(directory / ALIVE)
     try:
-        if not _try_for(_LOCK_SECONDS, lambda: _lock(descriptor, fcntl.LOCK_EX)):
+        if not try_for(_LOCK_SECONDS, lambda: take(descriptor)):
             raise SandboxError(f"a server already runs in {directory}")
         (directory / PID).unlink(missing_ok=True)
         with log.open("ab") as output:
@@ -76,18 +75,6 @@ def alive(directory: Path) -> bool:
     return is_locked(directory / ALIVE, fcntl.LOCK_SH)
 
 
-def is_locked(path: Path, operation: int = fcntl.LOCK_EX) -> bool:
-    """Whether somebody holds a flock on the file that does not allow this one; a file that is not there has none."""
-    try:
-        descriptor = _open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _lock(descriptor, operation)
-    finally:
-        os.close(descriptor)
-
-
 def server_pid(directory: Path) -> int | None:
     """The process id of the living server, None where there is none or it has not written its id yet."""
     try:
@@ -100,62 +87,30 @@ def server_pid(directory: Path) -> int | None:
 def terminate(directory: Path, grace: float = STOP_SECONDS) -> None:
     """End the server of `directory`, if one lives: SIGTERM, after `grace` seconds SIGKILL. Raises SandboxError."""
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, _KILL_SECONDS)):
-        pid = _try_for(_LOCK_SECONDS, lambda: server_pid(directory) or (None if alive(directory) else -1))
+        pid = try_for(_LOCK_SECONDS, lambda: server_pid(directory) or (None if alive(directory) else -1))
         if pid is not None and pid > 0:
             _signal(directory, pid, number)
-        gone = _try_for(seconds, lambda: not alive(directory))
+        gone = try_for(seconds, lambda: not alive(directory))
         _reap(pid)
         if gone:
             return
     raise SandboxError(f"the server with the process id {pid} does not end", hint=f"try: kill -9 {pid}")
 
 
-@contextmanager
-def locked(path: Path, seconds: float, *, shared: bool = False) -> Iterator[int]:
-    """Hold a flock on `path`, a directory or a file, while inside; gives its descriptor.
+def locked(path: Path, seconds: float, *, shared: bool = False) -> AbstractContextManager[int]:
+    """Hold a lock on `path` while inside: see `locks.locked`. Raises SandboxError where it is not had in `seconds`."""
+    busy = SandboxError(
+        f"another xmppctl has been starting or stopping the sandbox for more than {seconds:g} s",
+        hint="try again, or end it",
+    )
+    return locks.locked(path, seconds, busy, shared=shared)
 
-    Waits at most `seconds`, then raises SandboxError. The lock is not inherited by children.
-    """
-    descriptor = _open(path, os.O_RDONLY)
+
+def _open(path: Path) -> int:
     try:
-        if not _try_for(seconds, lambda: _lock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)):
-            raise SandboxError(
-                f"another xmppctl has been starting or stopping the sandbox for more than {seconds:g} s",
-                hint="try again, or end it",
-            )
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _open(path: Path, flags: int) -> int:
-    """Follows no symbolic link. Raises FileNotFoundError, else SandboxError."""
-    try:
-        return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise SandboxError(
-            f"cannot open {path}: {error.strerror or error}", hint="remove it, or what stands there"
-        ) from None
-
-
-def _lock(descriptor: int, operation: int) -> bool:
-    try:
-        fcntl.flock(descriptor, operation | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _try_for(seconds: float, attempt: Callable[[], T]) -> T:
-    """Try until the answer is true or `seconds` are over; the last answer."""
-    end = time.monotonic() + seconds
-    while True:
-        answer = attempt()
-        if answer or time.monotonic() >= end:
-            return answer
-        time.sleep(POLL_SECONDS)
+        return locks.open_file(path, os.O_RDWR | os.O_CREAT)
+    except ConfigError as error:
+        raise SandboxError(error.message, hint=error.hint) from None
 
 
 def _signal(directory: Path, pid: int, number: signal.Signals) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
+from xmppctl.config import locks
 from xmppctl.errors import SandboxError
 from xmppctl.sandbox import process, prosody
 from xmppctl.sandbox.certificates import Certificates
@@ -56,7 +57,7 @@ def _wait_until_ready(
             return None
         if answers:
             return pid
-        time.sleep(process.POLL_SECONDS)
+        time.sleep(locks.POLL_SECONDS)
     what = "is silent" if process.alive(files.directory) else "ended at once"
     raise SandboxError(f"Prosody did not come up: it {what}", log=prosody.log_tail(files))
 
