@@ -11,7 +11,6 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from xmppctl.errors import (
-    Bug,
     ExitCode,
     Interrupted,
     OutputClosed,
@@ -47,7 +46,9 @@ def run(arguments: Sequence[str], app: App | None = None) -> int:
     except OSError as error:
         return _report(_os_error(error), app)
     except Exception as error:  # noqa: BLE001 (this is where bugs end)
-        return _report(_bug(error), app)
+        from xmppctl.config.crash import bug
+
+        return _report(bug(error), app)
 
 
 def _run_and_close(arguments: Sequence[str], app: App) -> int:
@@ -131,25 +132,9 @@ def _os_error(error: OSError) -> XmppctlError:
         return OutputFailed(f"cannot write: {error.strerror}", hint="make room and repeat")
     if error.errno == errno.EBADF:
         return OutputFailed("standard output is closed", hint="open it, or send it to /dev/null")
-    return _bug(error)
+    from xmppctl.config.crash import bug
 
-
-def _bug(error: Exception) -> XmppctlError:
-    """Write the traceback to a private file, without local variables, and say where it is."""
-    import traceback
-    from datetime import UTC, datetime
-
-    told = f"a bug in xmppctl: {type(error).__name__}"
-    try:
-        from xmppctl.config.paths import state_dir
-
-        path = state_dir() / f"crash-{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}.txt"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            traceback.print_exception(error, file=file)
-        return Bug(told, hint=f"please report it with the traceback in {path}")
-    except (OSError, XmppctlError):
-        return Bug(told, hint="please report it; the traceback could not be written")
+    return bug(error)
 
 
 def _report(error: XmppctlError, app: App) -> int:
