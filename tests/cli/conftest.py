@@ -1,4 +1,7 @@
-"""Running a command line in this process, its streams in memory and its session scripted."""
+"""Running a command line in this process, its streams in memory and its session scripted.
+
+Each test that does runs on sessions of every kind (KINDS), and must see the same on each.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,26 @@ import json
 import os
 import signal
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.servers.scripted import Script, ScriptedServer, Side, no_time
 from xmppctl.cli.app import App
 from xmppctl.cli.entry import run
 from xmppctl.session.drive import drive
 from xmppctl.session.memory import MemorySession, Responder
-from xmppctl.session.run import both
+from xmppctl.session.run import both, run_direct
 from xmppctl.stanza.frame import Frame
+from xmppctl.stanza.jid import Jid
 
 JID = "romeo@montague.example"
 FULL = f"{JID}/orchard"
 ACCOUNT = ("--jid", JID)
+
+Main = Callable[[Any], Coroutine[Any, Any, Any]]
 
 
 class Terminal(io.TextIOWrapper):
@@ -45,7 +53,7 @@ class Terminal(io.TextIOWrapper):
 class Ran:
     """How a command line ended, and what it sent."""
 
-    def __init__(self, code: int, stdout: str, stderr: str, session: MemorySession | None) -> None:
+    def __init__(self, code: int, stdout: str, stderr: str, session: Any) -> None:
         self.code = code
         self.stdout = stdout
         self.stderr = stderr
@@ -71,29 +79,28 @@ class Runner:
     """Opens scripted sessions instead of real ones. `sessions` are those that were opened."""
 
     def __init__(
-        self, responder: Responder | None, script: Callable[[MemorySession], None], features: tuple[str, ...]
-    ):
+        self, responder: Responder | None, script: Callable[[Any], None], features: tuple[str, ...]
+    ) -> None:
         self._responder = responder
         self._script = script
         self._features = features
-        self.sessions: list[MemorySession] = []
+        self.sessions: list[Any] = []
+
+    def __call__(self, settings: Any, main: Main, **options: Any) -> Any:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """End what plays the other side."""
+
+
+class MemoryRunner(Runner):
+    """On a session without a network."""
 
     def __call__(
-        self,
-        settings: Any,
-        main: Callable[[Any], Coroutine[Any, Any, Any]],
-        *,
-        plugins: bool,
-        on_frame: Any,
-        observe: Any = None,
-        **_: Any,
+        self, settings: Any, main: Main, *, plugins: bool, on_frame: Any, observe: Any = None, **_: Any
     ) -> Any:
-        session = MemorySession(
-            self._responder,
-            jid=FULL,
-            features=self._features,
-            on_frame=both(on_frame, observe and observe.take),
-        )
+        taps = both(on_frame, observe and observe.take)
+        session = MemorySession(self._responder, jid=FULL, features=self._features, on_frame=taps)
         self.sessions.append(session)
 
         async def body() -> Any:
@@ -106,26 +113,67 @@ class Runner:
         return asyncio.run(body()) if plugins else drive(body())
 
 
+class DirectRunner(Runner):
+    """On a stream of its own, to a server that plays the script from behind the login on."""
+
+    def __init__(self, *args: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(*args)
+        self._monkeypatch = monkeypatch
+        self._side: Side | None = None
+
+    def __call__(self, settings: Any, main: Main, **options: Any) -> Any:
+        side = self._side = self._side or Side()
+        server = ScriptedServer(side, self._responder, Jid.parse(FULL))
+
+        def login(*_: Any, on_frame: Any, **__: Any) -> Any:
+            return server.established(self._features, on_frame)
+
+        async def scripted(session: Any) -> Any:
+            Script(session, side, server.client, server)
+            self.sessions.append(session)
+            self._script(session)
+            return await main(session)
+
+        with self._monkeypatch.context() as patches, no_time(self._monkeypatch):
+            patches.setattr("xmppctl.session.login.login", login)
+            return run_direct(settings, scripted, **options)
+
+    def close(self) -> None:
+        if self._side is not None:
+            self._side.close()
+
+
+KINDS = ("memory", "direct")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test on sessions of every kind, but those that tell why not (`kinds`)."""
+    if "run_cli" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("kinds")
+        metafunc.parametrize("kind", mark.args if mark else KINDS)
+
+
 @pytest.fixture
-def run_cli(tmp_path: Path) -> Iterator[Callable[..., Ran]]:
+def run_cli(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Ran]]:
     """Run a command line: `run_cli("send", "juliet@…", "hi", responder=…)`.
 
     `script(session)` is called when the session is open. `stdin` is bytes, a file descriptor, or None for a terminal.
     """
+    kinds = {"memory": MemoryRunner, "direct": partial(DirectRunner, monkeypatch=monkeypatch)}
     opened: list[Any] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def call(
         *words: str,
         responder: Responder | None = None,
-        script: Callable[[MemorySession], None] = lambda _: None,
+        script: Callable[[Any], None] = lambda _: None,
         features: tuple[str, ...] = (),
         stdin: bytes | int | None = b"",
         tty: bool = False,
         environ: dict[str, str] | None = None,
         account: tuple[str, ...] = ACCOUNT,
     ) -> Ran:
-        runner = Runner(responder, script, features)
+        runner = kinds[kind](responder, script, features)
         stdout, stderr = Terminal(tty), Terminal(tty)
         source: Any = Terminal(True)
         if stdin is not None:
@@ -142,7 +190,10 @@ def run_cli(tmp_path: Path) -> Iterator[Callable[..., Ran]]:
             environ={"XMPPCTL_PASSWORD": "wherefore", "TERM": "xterm", **(environ or {})},
             runner=runner,
         )
-        code = run([*words, *account], app)
+        try:
+            code = run([*words, *account], app)
+        finally:
+            runner.close()
         return Ran(code, stdout.text, stderr.text, runner.sessions[-1] if runner.sessions else None)
 
     yield call

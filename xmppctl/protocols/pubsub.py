@@ -145,25 +145,27 @@ class Follower:
         """The last `count` items (section 6.5.7). Events that tell of the same items are not given again."""
         client, plugin = await self._client()
         service, name = self._node
-        replies = self._session.stanzas(
-            lambda frame: frame.kind == "iq" and f"{NS_PUBSUB} pubsub" in frame.payloads
+        early = len(self._frames.queue)
+        heard = self._session.stanzas(
+            lambda frame: (
+                self._is_event(frame) or (frame.kind == "iq" and f"{NS_PUBSUB} pubsub" in frame.payloads)
+            )
         )
         try:
             call = plugin.get_items(service, name, max_items=count)
             reply = await client.result(call, f"fetching items of {name} at {service}")
             senders = self._session.replies.senders(service)
-            frame = next(
-                frame
-                for frame in replies.queue
-                if frame.id == reply["id"] and prepared(frame.sender) in senders
-            )
+            for frame in heard.queue:
+                if frame.id == reply["id"] and prepared(frame.sender) in senders:
+                    break
+                early += frame.kind == "message"
         finally:
-            replies.close()
+            heard.close()
         path = [f"{NS_PUBSUB} pubsub", f"{NS_PUBSUB} items", f"{NS_PUBSUB} item"]
         found = [self._item(item, frame) for item in slices(frame, path)]
         self._items = {event.id: event.record.get("payload", "") for event in found if event.id}
-        # What was announced before the answer is in the answer.
-        while self._frames.queue:
+        # What was announced before the answer is in the answer; what came right behind it is not.
+        for _ in range(early):
             for event in self._read(self._frames.queue.popleft()):
                 if event.kind != "item" or event.id not in self._items:
                     self._events.append(event)
