@@ -22,6 +22,8 @@ from xmppctl.errors import (
 )
 from xmppctl.interrupts import of_this_thread
 from xmppctl.session.acks import NS_SM, REQUEST, Acks
+from xmppctl.session.answers import MAX_UNREAD_ANSWERS, answer
+from xmppctl.session.answers import NS_ROSTER as NS_ROSTER
 from xmppctl.session.deadline import Deadline
 from xmppctl.session.failures import TRY_AGAIN, stream_error
 from xmppctl.session.failures import refusal as refusal
@@ -29,21 +31,18 @@ from xmppctl.session.failures import refuse_errors as refuse_errors
 from xmppctl.session.replies import Replies
 from xmppctl.session.replies import prepared as prepared
 from xmppctl.stanza import build
-from xmppctl.stanza.frame import NS_STANZAS, NS_STREAM, Frame
+from xmppctl.stanza.frame import NS_STREAM, Frame
 from xmppctl.stanza.jid import Jid
 
 if TYPE_CHECKING:
     from xmppctl.session.bridge import Bridge
 
 NS_PING: Final = "urn:xmpp:ping"
-NS_ROSTER: Final = "jabber:iq:roster"
 
 Select = Callable[[Frame], bool]
 
 #: How long the server may take to close its stream after we have closed ours.
 CLOSE_SECONDS: Final = 2.0
-#: Answers to requests that may wait for the server to read them, in bytes: a flood must not fill our memory.
-MAX_UNREAD_ANSWERS: Final = 1024 * 1024
 
 
 class Subscription(AsyncIterator[Frame]):
@@ -279,20 +278,8 @@ class Session:
             self.listener(frame)
 
     def _answer(self, request: Frame) -> None:
-        """Answer a request as RFC 6120 section 8.2.3 demands: nobody serves it here. Nothing else is ever answered.
-
-        A roster push of the own server is acknowledged (RFC 6121 section 2.1.6); of anybody else it is refused.
-        """
-        head = {"id": request.id or "", "to": request.sender}
-        own_server = prepared(request.sender) in (None, self.jid.bare)
-        if request.type == "set" and own_server and f"{NS_ROSTER} query" in request.payloads:
-            answer = f"<iq{build.attributes({'type': 'result', **head})}/>"
-        else:
-            answer = (
-                f"<iq{build.attributes({'type': 'error', **head})}>"
-                f"<error type='cancel'><service-unavailable xmlns='{NS_STANZAS}'/></error></iq>"
-            )
-        self._reply(answer.encode(), stanza=True)
+        """Answer a request (see `answers`). Nothing else is ever answered."""
+        self._reply(answer(request, self.jid), stanza=True)
 
     def _reply(self, answer: bytes, *, stanza: bool) -> None:
         """Send what the protocol demands of us unasked; nothing may follow our footer."""

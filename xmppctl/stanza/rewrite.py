@@ -1,0 +1,57 @@
+"""Start tags changed in the bytes of the wire, everything else byte for byte as it was. Sans-IO.
+
+The bytes must have passed the splitter: they are one well-formed element.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from xmppctl.stanza.build import attributes, escape_attribute
+from xmppctl.stanza.frame import CLIENT_CONTEXT
+
+_NAME: Final = re.compile(rb"<[^\s/>]+")
+_ATTRIBUTE: Final = re.compile(rb"[ \t\r\n]+([^ \t\r\n=>/]+)[ \t\r\n]*=[ \t\r\n]*(?:\"[^\"]*\"|'[^']*')")
+
+
+def with_attribute(raw: bytes, name: str, value: str | None) -> bytes:
+    """The element with this attribute, which has no prefix; without it where `value` is None.
+
+    Raises MalformedInput for a value that XML cannot hold.
+    """
+    wanted = name.encode()
+    new = b"" if value is None else b" %s='%s'" % (wanted, escape_attribute(value).encode())
+    start = at = _after_name(raw)
+    while found := _ATTRIBUTE.match(raw, at):
+        at = found.end()
+        if found.group(1) == wanted:
+            return raw[: found.start()] + new + raw[at:]
+    return raw[:start] + new + raw[start:]
+
+
+def foreign(context: Mapping[str, str]) -> Mapping[str, str]:
+    """What of a stream header's declarations must be said on a stanza where only those of a client's stream hold."""
+    needed = {prefix: uri for prefix, uri in context.items() if CLIENT_CONTEXT.get(prefix) != uri}
+    if "" not in context:
+        needed[""] = ""
+    return needed
+
+
+def with_declarations(raw: bytes, context: Mapping[str, str]) -> bytes:
+    """The element with these prefixes declared in its start tag, but for those that it declares itself."""
+    start = at = _after_name(raw)
+    own = set()
+    while found := _ATTRIBUTE.match(raw, at):
+        at = found.end()
+        own.add(found.group(1).decode())
+    named = {f"xmlns:{prefix}" if prefix else "xmlns": uri for prefix, uri in context.items()}
+    added = attributes({name: uri for name, uri in named.items() if name not in own})
+    return raw[:start] + added.encode() + raw[start:]
+
+
+def _after_name(raw: bytes) -> int:
+    name = _NAME.match(raw)
+    assert name
+    return name.end()
