@@ -1,14 +1,13 @@
-"""One TCP connection with one XML stream in it, TLS inside: bytes and frames, no protocol.
+"""One connection with one XML stream in it, TLS inside where there is any: bytes and frames, no protocol.
 
-TLS runs over memory BIOs, so that the same object is driven by blocking waits (login, hot commands) or by an event
-loop, and STARTTLS is a step like any other. RFC 6120 sections 4 and 5.
+TLS runs in memory (see `cipher`), so that the same object is driven by blocking waits (login, hot commands) or by an
+event loop, and STARTTLS is a step like any other. A local stream has none, and loads none. RFC 6120 sections 4 and 5.
 """
 
 from __future__ import annotations
 
 import select
 import socket
-import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -20,6 +19,9 @@ from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.splitter import Splitter, StreamViolation
 
 if TYPE_CHECKING:
+    import ssl
+
+    from xmppctl.session.cipher import Cipher
     from xmppctl.session.deadline import Deadline
 
 OnFrame = Callable[[Frame], None]
@@ -31,7 +33,7 @@ _FIRST_BYTES: Final = 64
 
 
 class Connection:
-    """`sock` is a connected TCP socket; `on_frame` sees every frame both ways (see `tap`).
+    """`sock` is a connected TCP or Unix socket; `on_frame` sees every frame both ways (see `tap`).
 
     `push` and `pull` are the sans-IO half and never raise: when nothing more can come, `ended` is set, and
     `failure` tells why where it was not the peer's orderly end. `flush`, `read` and `start_tls` wait.
@@ -40,15 +42,13 @@ class Connection:
     def __init__(self, sock: socket.socket, on_frame: OnFrame | None = None) -> None:
         sock.setblocking(False)
         self.sock = sock
-        self.tls: ssl.SSLObject | None = None
         self.ended = False
         #: Nothing more can be sent. What the peer had said before may still be read.
         self.broken = False
         self.failure: XmppctlError | None = None
         self.out = bytearray()  # what the socket has yet to take
         self.first = b""  # the stream's first bytes
-        self._bio_in = ssl.MemoryBIO()
-        self._bio_out = ssl.MemoryBIO()
+        self._cipher: Cipher | None = None
         self._splitter = Splitter("in")
         self._tap = None
         if on_frame is not None:
@@ -60,15 +60,27 @@ class Connection:
         self._interrupts = of_this_thread()
         self._interrupts.streams += 1
         self._closed = False
-        with suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._tcp = sock.family != socket.AF_UNIX
+        if self._tcp:
+            with suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     # -- the sans-IO half --
+
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS session, from the beginning of its handshake on."""
+        return self._cipher.tls if self._cipher is not None else None
 
     @property
     def tap_failure(self) -> Exception | None:
         """What `on_frame` raised."""
         return self._tap.failure if self._tap is not None else None
+
+    def pause_tap(self, paused: bool) -> None:
+        """Show stream headers only, while nobody watches; every push must be whole elements. See `Tap.paused`."""
+        if self._tap is not None:
+            self._tap.paused = paused
 
     def restart(self) -> None:
         """A new stream begins in both directions (RFC 6120 section 4.3.3)."""
@@ -83,16 +95,13 @@ class Connection:
             return
         if self._tap is not None:
             self._tap.sent(data)
-        if self.tls is None:
+        if self._cipher is None:
             self.out += data
             return
-        left = memoryview(data)
-        try:
-            while left:
-                left = left[self.tls.write(left) :]
-        except ssl.SSLError as error:
-            self._lose(f"the connection broke while sending: {error.reason or error}")
-        self.out += self._bio_out.read()
+        broken = self._cipher.encrypt(data)
+        if broken is not None:
+            self._lose(f"the connection broke while sending: {broken}")
+        self.out += self._cipher.output()
 
     def pull(self, data: bytes) -> list[Frame]:
         """Take bytes of the socket; return the frames that they complete. Empty `data` is the end of the stream.
@@ -102,11 +111,7 @@ class Connection:
         """
         if self.ended:
             return []
-        if self.tls is None:
-            plain = data
-            self.ended = not data
-        else:
-            plain = self._decrypt(data)
+        plain = self._plain(data)
         if len(self.first) < _FIRST_BYTES:
             self.first += plain[:_FIRST_BYTES]
         try:
@@ -122,29 +127,15 @@ class Connection:
             self._show_rest()
         return frames
 
-    def _decrypt(self, data: bytes) -> bytes:
-        assert self.tls is not None
-        if data:
-            self._bio_in.write(data)
-        else:
-            self._bio_in.write_eof()
-            self.ended = True
-        parts = []
-        try:
-            while part := self.tls.read(_READ_BYTES):
-                parts.append(part)
-            self.ended = True  # close_notify
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLError as error:
-            # An end without close_notify is no attack here: XMPP ends with </stream:stream>.
-            self.ended = True
-            if data and not isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-                from xmppctl.session.tls import broken
-
-                self.failure = self.failure or broken(error)
-        self.out += self._bio_out.read()
-        return b"".join(parts)
+    def _plain(self, data: bytes) -> bytes:
+        if self._cipher is None:
+            self.ended = not data
+            return data
+        plain = self._cipher.decrypt(data)
+        self.ended = plain.ended
+        self.failure = self.failure or plain.failure
+        self.out += self._cipher.output()
+        return plain.data
 
     def _refuse(self, violation: StreamViolation) -> None:
         self.failure = self.failure or StreamError(
@@ -273,7 +264,7 @@ class Connection:
         delayed ACK costs 40 ms a stream header. Linux only, and it does not last, so it is set before each wait.
         """
         quickack = getattr(socket, "TCP_QUICKACK", None)
-        if quickack is not None:
+        if quickack is not None and self._tcp:
             with suppress(OSError):
                 self.sock.setsockopt(socket.IPPROTO_TCP, quickack, 1)
 
@@ -289,33 +280,29 @@ class Connection:
                 "cleartext bytes came after the server agreed to TLS: someone is injecting data",
                 hint="do not trust this network; try direct TLS with --tls direct",
             )
-        self.tls = context.wrap_bio(self._bio_in, self._bio_out, server_hostname=server_name)
-        while not self._shake_hands():
+        from xmppctl.session.cipher import Cipher
+
+        cipher = self._cipher = Cipher(context, server_name)
+        while not self._shake_hands(cipher):
             self.flush(deadline, "waiting in the TLS handshake")
             self.await_io(deadline, "waiting in the TLS handshake", reading=True)
             data = self.receive()
-            if data:
-                self._bio_in.write(data)
-            elif data is not None:
-                self._bio_in.write_eof()
+            if data is not None:
+                cipher.give(data)
         self.restart()
         # The bytes that ended the handshake may hold more, and no wait would wake for those.
-        more = self._bio_in.read()
+        more = cipher.rest()
         return self.pull(more) if more else []
 
-    def _shake_hands(self) -> bool:
-        assert self.tls is not None
+    def _shake_hands(self, cipher: Cipher) -> bool:
         try:
-            self.tls.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
-        except ssl.SSLError:
-            self.out += self._bio_out.read()  # the alert that tells the server why
+            done = cipher.shake_hands()
+        except Exception:
+            self.out += cipher.output()  # the alert that tells the server why
             self.try_flush()
             raise
-        finally:
-            self.out += self._bio_out.read()
-        return True
+        self.out += cipher.output()
+        return done
 
     def close(self) -> None:
         """Close the socket, with a TLS close_notify where it can be had without waiting."""
@@ -323,10 +310,9 @@ class Connection:
             return
         self._closed = True
         self._interrupts.streams -= 1
-        if self.tls is not None and not self.broken:
-            with suppress(ssl.SSLError, OSError):
-                self.tls.unwrap()
-            self.out += self._bio_out.read()
+        if self._cipher is not None and not self.broken:
+            self._cipher.close()
+            self.out += self._cipher.output()
         self.try_flush()
         for _ in range(_DRAIN_READS):
             # What lies unread when a socket is closed turns the orderly end into a reset.

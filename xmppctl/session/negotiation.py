@@ -5,7 +5,6 @@ RFC 6120 sections 4.2, 4.3 and 5.4. Blocking.
 
 from __future__ import annotations
 
-import ssl
 from collections import deque
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,8 @@ from xmppctl.stanza import build
 from xmppctl.stanza.frame import NS_STREAM, Frame
 
 if TYPE_CHECKING:
+    import ssl
+
     from xmppctl.session.connection import Connection
     from xmppctl.session.deadline import Deadline
 
