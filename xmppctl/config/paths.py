@@ -182,7 +182,7 @@ def write_private(path: Path, data: bytes) -> None:
             with suppress(OSError):
                 temporary.unlink()
             raise
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         # Outside this block, so that no traceback of the error holds the data.
         problem = error.strerror or str(error)
@@ -192,7 +192,8 @@ def write_private(path: Path, data: bytes) -> None:
     raise ConfigError(f"cannot write {path}: {problem}")
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Have the names in a directory on the disk when this returns. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
