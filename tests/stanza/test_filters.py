@@ -182,6 +182,47 @@ def test_cheap_terms_are_evaluated_first(frame: Callable[..., Frame]) -> None:
     assert found._tree is None
 
 
+def bounded(frame: Frame, *terms: str) -> bool:
+    return compile_filter(terms, bounded=True)(frame)
+
+
+@pytest.mark.parametrize("term", ["body:~[a-z]+nothing", "-body:~Romeo", "xpath:c:subject", "-xpath:c:body"])
+def test_a_bounded_filter_lets_through_what_might_fit_the_terms_that_may_take_any_time(
+    frame: Callable[..., Frame], term: str
+) -> None:
+    assert not compile_filter([term])(frame(MESSAGE))
+    found = frame(MESSAGE)
+    assert bounded(found, term) and bounded(found, term, "kind:message")
+    assert not bounded(found, term, "kind:iq")
+    assert found._tree is None
+
+
+def test_a_bounded_filter_keeps_out_what_cannot_fit(frame: Callable[..., Frame]) -> None:
+    assert not bounded(frame("<presence/>"), "body:~a") and bounded(frame("<presence/>"), "-body:~a")
+    assert not bounded(frame(" "), "xpath:true()") and bounded(frame("<presence/>"), "xpath:true()")
+
+
+@pytest.mark.parametrize("term", ["body:Art*", "from:juliet@*", "type:normal", "xep:0060"])
+def test_every_other_term_is_evaluated_in_a_bounded_filter(frame: Callable[..., Frame], term: str) -> None:
+    assert bounded(frame(MESSAGE), term) and not bounded(frame(MESSAGE), f"-{term}")
+
+
+def test_an_expression_without_end_holds_up_no_bounded_filter(frame: Callable[..., Frame]) -> None:
+    evil = frame(f"<message><body>{'a' * 5000}!</body></message>")
+    assert bounded(evil, "body:~(a+)+$")
+
+
+@pytest.mark.parametrize(
+    "term", ["body:~(", "xpath:c:body[", "xpath:nothing:x", "xpath:len(.)", "kind:letter"]
+)
+def test_a_bounded_filter_refuses_what_is_wrong(term: str) -> None:
+    with pytest.raises(BadFilter) as plain:
+        compile_filter([term])
+    with pytest.raises(BadFilter) as refused:
+        compile_filter([term], bounded=True)
+    assert (refused.value.message, refused.value.hint) == (plain.value.message, plain.value.hint)
+
+
 def test_a_filter_keeps_its_terms() -> None:
     assert compile_filter(["kind:iq", "-type:error"]).terms == ("kind:iq", "-type:error")
 

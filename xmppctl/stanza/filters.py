@@ -10,11 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xmppctl.errors import BadFilter, BadJid
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.jid import Jid
+
+if TYPE_CHECKING:
+    from xmppctl.stanza.xpath import BadXPath
 
 Test = Callable[[Frame], bool]
 
@@ -32,10 +35,14 @@ _SEE_HELP: Final = "`xmppctl help filters` explains the terms"
 
 
 class _Key(NamedTuple):
-    """How the value of a key is compiled. Terms of low `cost` are evaluated first."""
+    """How the value of a key is compiled. Terms of low `cost` are evaluated first.
+
+    `bounded` gives, for a value whose test may take any time, a cheap one that holds wherever that does; else None.
+    """
 
     cost: int
     compile: Callable[[str, str], Test]
+    bounded: Callable[[str, str], Test | None] = lambda _, __: None
 
 
 class Filter:
@@ -43,9 +50,9 @@ class Filter:
 
     __slots__ = ("_tests", "terms")
 
-    def __init__(self, terms: Sequence[str]) -> None:
+    def __init__(self, terms: Sequence[str], *, bounded: bool = False) -> None:
         self.terms = tuple(terms)
-        compiled = [_compile_term(term) for term in self.terms]
+        compiled = [_compile_term(term, bounded) for term in self.terms]
         self._tests = [test for _, test in sorted(compiled, key=lambda pair: pair[0])]
 
     def __call__(self, frame: Frame) -> bool:
@@ -55,15 +62,19 @@ class Filter:
         return f"Filter({list(self.terms)!r})"
 
 
-def compile_filter(terms: Sequence[str]) -> Filter:
+def compile_filter(terms: Sequence[str], *, bounded: bool = False) -> Filter:
     """The filter that these terms make; without terms everything passes.
+
+    `bounded` is for who evaluates the filters of others and must not be held up, by an expression or by what the
+    network sends to it: `body:~` and `xpath:` are only checked, the latter's types left out, and the filter lets
+    everything through that might fit them. No lxml is loaded for it.
 
     Raises BadFilter, which says the term, what is wrong with it, and what may have been meant.
     """
-    return Filter(terms)
+    return Filter(terms, bounded=bounded)
 
 
-def _compile_term(term: str) -> tuple[int, Test]:
+def _compile_term(term: str, bounded: bool) -> tuple[int, Test]:
     negated = term.startswith("-")
     key, colon, value = term.removeprefix("-").partition(":")
     if not colon:
@@ -73,6 +84,9 @@ def _compile_term(term: str) -> tuple[int, Test]:
         raise _bad(term, f"there is no key {key!r}", _near(key, _KEYS) or f"keys: {', '.join(_KEYS)}")
     if not value:
         raise _bad(term, "the value is empty")
+    looser = known.bounded(term, value) if bounded else None
+    if looser is not None:
+        return known.cost, (lambda _: True) if negated else looser
     test = known.compile(term, value)
     return known.cost, (lambda frame: not test(frame)) if negated else test
 
@@ -258,13 +272,7 @@ def _xep(term: str, value: str) -> Test:
 
 def _body(term: str, value: str) -> Test:
     matches: Callable[[str], object]
-    if value.startswith("~"):
-        try:
-            matches = re.compile(value[1:], re.DOTALL).search
-        except (re.error, RecursionError, OverflowError) as error:
-            raise _bad(term, f"not a regular expression: {error}") from None
-    else:
-        matches = _text_test(term, value)
+    matches = _regex(term, value).search if value.startswith("~") else _text_test(term, value)
 
     def test(frame: Frame) -> bool:
         body = frame.body
@@ -273,16 +281,42 @@ def _body(term: str, value: str) -> Test:
     return test
 
 
+def _body_bounded(term: str, value: str) -> Test | None:
+    if not value.startswith("~"):
+        return None
+    _regex(term, value)
+    return lambda frame: frame.kind == "message"
+
+
+def _regex(term: str, value: str) -> re.Pattern[str]:
+    try:
+        return re.compile(value[1:], re.DOTALL)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise _bad(term, f"not a regular expression: {error}") from None
+
+
 def _xpath(term: str, value: str) -> Test:
     from xmppctl.stanza.xpath import BadXPath, XPath
 
     try:
         return XPath(value)
     except BadXPath as error:
-        where = f" at character {error.at + 1}" if error.at >= 0 else ""
-        raise _bad(
-            term, f"not an XPath expression: {error.message}{where}", _near(error.near, error.choices)
-        ) from None
+        raise _bad_xpath(term, error) from None
+
+
+def _xpath_bounded(term: str, value: str) -> Test:
+    from xmppctl.stanza.xpath import BadXPath, check
+
+    try:
+        check(value)
+    except BadXPath as error:
+        raise _bad_xpath(term, error) from None
+    return lambda frame: frame.kind != "stream"
+
+
+def _bad_xpath(term: str, error: BadXPath) -> BadFilter:
+    where = f" at character {error.at + 1}" if error.at >= 0 else ""
+    return _bad(term, f"not an XPath expression: {error.message}{where}", _near(error.near, error.choices))
 
 
 _KEYS: Final[dict[str, _Key]] = {
@@ -295,8 +329,8 @@ _KEYS: Final[dict[str, _Key]] = {
     "with": _Key(1, _with),
     "ns": _Key(2, _namespace),
     "xep": _Key(2, _xep),
-    "body": _Key(3, _body),
-    "xpath": _Key(4, _xpath),
+    "body": _Key(3, _body, _body_bounded),
+    "xpath": _Key(4, _xpath, _xpath_bounded),
 }
 #: The keys of terms, for completion.
 KEYS: Final = tuple(_KEYS)

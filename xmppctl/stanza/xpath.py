@@ -128,6 +128,11 @@ class XPath:
         return found
 
 
+def check(expression: str) -> None:
+    """Find what is wrong with an expression as far as its tokens tell, without lxml. Raises BadXPath."""
+    _check_names(_tokens(expression))
+
+
 def _compile(expression: str, namespace: str = NS_CLIENT) -> etree.XPath:
     from lxml import etree
 
