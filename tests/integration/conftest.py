@@ -32,6 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.integration)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test of the program in each way that its mark `kinds` names: see `Cli`."""
+    if "cli" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("kinds")
+        metafunc.parametrize("kind", mark.args if mark else ("auto",))
+
+
 def started(kind: type[Prosody] | type[Ejabberd]) -> Server:
     """A running server, or a skip, or a failure where servers are required."""
     try:
@@ -62,9 +69,11 @@ def prosody_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def cli(server: Server, tmp_path: Path) -> Cli:
-    """The program with fresh accounts alice and bob on the server."""
-    return Cli(server, tmp_path)
+def cli(server: Server, tmp_path: Path, kind: str) -> Iterator[Cli]:
+    """The program with fresh accounts alice and bob on the server; `kinds` marks tests that run in several ways."""
+    made = Cli(server, tmp_path, kind)
+    yield made
+    made.close()
 
 
 @pytest.fixture

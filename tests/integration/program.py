@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import queue
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from tests.servers.base import Account, Server
+from xmppctl.config.locks import is_locked
 
 PATIENCE = 20.0
 
@@ -40,15 +42,37 @@ def program() -> list[str]:
     return [str(installed)] if installed.exists() else [sys.executable, "-m", "xmppctl"]
 
 
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that has ended may lie about until its parent looks."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] not in "ZX"
+
+
+def wait_until(holds: Callable[[], object], what: str, timeout: float = PATIENCE) -> None:
+    """Wait until `holds()`; fails the test where that takes longer than `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while not holds():
+        assert time.monotonic() < end, f"{timeout:g} s passed, and not yet: {what}"
+        time.sleep(0.02)
+
+
 class Cli:
     """Runs `xmppctl` in a home of its own, whose config.toml has accounts on one server, alice and bob to begin with.
 
-    Their JIDs are new each time, so that no test sees another's roster, messages or subscriptions.
+    Their JIDs are new each time, so that no test sees another's roster, messages or subscriptions. `kind` is how
+    commands reach the server: "direct" never through a daemon, "attached" always, through one that is started when its
+    account is first used, "auto" as the program itself decides. Call `close` at the end.
     """
 
-    def __init__(self, server: Server, home: Path) -> None:
+    def __init__(self, server: Server, home: Path, kind: str = "auto") -> None:
         self.server = server
         self.home = home
+        self.kind = kind
+        self.runtime = home / "run"
+        self._started: set[str] = set()
         self.accounts: dict[str, Account] = {}
         self._mark = os.urandom(4).hex()
         for name in ("alice", "bob"):
@@ -94,6 +118,8 @@ class Cli:
             "HOME": str(self.home),
             "XDG_CONFIG_HOME": str(self.home / ".config"),
             "XDG_STATE_HOME": str(self.home / ".local/state"),
+            "XDG_RUNTIME_DIR": str(self.runtime),
+            "XMPPCTL_DAEMON": {"direct": "off", "attached": "only"}.get(self.kind, ""),
             "PYTHONUTF8": "1",
         }
 
@@ -107,7 +133,7 @@ class Cli:
     ) -> Result:
         """Run a command to its end; fails the test where it has none within `timeout` seconds."""
         done = subprocess.run(
-            self._words(arguments, account),
+            self.words(arguments, account),
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             timeout=timeout,
@@ -121,12 +147,60 @@ class Cli:
     ) -> Following:
         """Start a command that goes on until it is ended; a context manager."""
         return Following(
-            self._words(arguments, account), self.environment | dict(environment or {}), self.home
+            self.words(arguments, account), self.environment | dict(environment or {}), self.home
         )
 
-    def _words(self, arguments: tuple[str, ...], account: str | None) -> list[str]:
+    def words(self, arguments: tuple[str, ...], account: str | None) -> list[str]:
+        """The command line that runs the program."""
+        if self.kind == "attached" and account in self.accounts and account not in self._started:
+            self._started.add(account)  # once: a test may end it and mean it
+            self.start_daemon(account)
         chosen = ["-a", account] if account else []
         return [*program(), *chosen, *arguments]
+
+    # -- daemons --
+
+    def start_daemon(self, account: str = "alice", *words: str) -> int:
+        """Start the account's daemon; return its process id."""
+        ran = self.run("daemon", "start", *words, account=account)
+        assert ran.code == 0, ran.stderr
+        pid = self.daemon_pid(account)
+        assert pid is not None
+        return pid
+
+    def stop_daemon(self, account: str = "alice") -> None:
+        """End the account's daemon as a user does, and see that its process is gone."""
+        pid = self.daemon_pid(account)
+        ran = self.run("daemon", "stop", account=account)
+        assert ran.code == 0, ran.stderr
+        if pid is not None:
+            wait_until(lambda: not alive(pid), f"the daemon of {account} has ended")
+
+    def daemon_pid(self, account: str = "alice") -> int | None:
+        """The process id of the account's daemon while it lives."""
+        lock = self.runtime / "xmppctl" / f"{account}.lock"
+        try:
+            pid = int(lock.read_text())
+        except (OSError, ValueError):
+            return None
+        return pid if alive(pid) and is_locked(lock, fcntl.LOCK_SH) else None
+
+    def daemon_log(self, account: str = "alice") -> str:
+        """What the account's daemon has logged."""
+        path = self.home / f".local/state/xmppctl/daemon/{account}.log"
+        return path.read_text() if path.exists() else ""
+
+    def close(self) -> None:
+        """End the daemons; those that do not end as they should are killed, and fail the test."""
+        left = [name for name in self.accounts if self.daemon_pid(name) is not None]
+        try:
+            for name in left:
+                self.stop_daemon(name)
+        finally:
+            for name in left:
+                pid = self.daemon_pid(name)
+                if pid is not None:
+                    os.kill(pid, signal.SIGKILL)
 
 
 class Following:
