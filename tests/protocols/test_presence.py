@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xmppctl.errors import ConnectionLost, DeadlineExceeded, Interrupted, StanzaRefused
-from xmppctl.protocols.presence import announce, keep
+from xmppctl.protocols.presence import announce, appear, keep
 from xmppctl.session.drive import drive
 from xmppctl.session.memory import MemorySession
 
@@ -75,3 +75,69 @@ def test_a_broken_stream_takes_it_back_by_itself():
     with pytest.raises(ConnectionLost):
         drive(keep(session, 10))
     assert types(session) == []
+
+
+# -- through a daemon --
+
+
+def attached(answer="<iq type='result' id='{id}' from='daemon.xmppctl.invalid'/>"):
+    session = MemorySession(lambda frame: [answer.replace("{id}", frame.id)])
+    session.attached = True
+    return session
+
+
+def requests(session):
+    """What the daemon was asked: the request's name, its attributes, the presence in it."""
+    asked = []
+    for frame in session.sent:
+        assert (frame.kind, frame.type, frame.to) == ("iq", "set", "daemon.xmppctl.invalid")
+        (request,) = frame.element()
+        (presence,) = request
+        assert presence.tag == "{jabber:client}presence"
+        inside = {child.tag.removeprefix("{jabber:client}"): child.text for child in presence}
+        name = request.tag.removeprefix("{urn:xmppctl:daemon:1}")
+        asked.append((name, dict(request.attrib), presence.get("type"), inside))
+    return asked
+
+
+def test_a_daemon_keeps_a_status_until_another_is_set():
+    session = attached()
+    drive(announce(session, "away", "a < b", hold=False))
+    drive(announce(session, "offline", "bye", hold=False))
+    assert requests(session) == [
+        ("status", {}, None, {"show": "away", "status": "a < b", "priority": "-1"}),
+        ("status", {}, "unavailable", {"status": "bye"}),
+    ]
+
+
+def test_a_daemon_takes_back_what_is_held_by_itself():
+    session = attached()
+    drive(announce(session, "online", priority=3))
+    assert requests(session) == [("status", {"hold": "true"}, None, {"priority": "3"})]
+    drive(keep(session, 10))
+    assert len(session.sent) == 1
+
+
+def test_a_daemon_is_asked_to_be_online_at_least():
+    session = attached()
+    drive(appear(session, "chat"))
+    assert requests(session) == [("online", {}, None, {"show": "chat", "priority": "0"})]
+
+
+def test_what_the_daemon_answers_is_raised():
+    session = attached(
+        "<iq type='error' id='{id}' from='daemon.xmppctl.invalid'><error type='cancel'>"
+        "<failure xmlns='urn:xmppctl:daemon:1' name='connection-lost'>gone</failure></error></iq>"
+    )
+    with pytest.raises(ConnectionLost, match="gone"):
+        drive(announce(session, "online", hold=False))
+
+
+def test_on_a_stream_of_our_own_it_is_plain_presence():
+    session = MemorySession()
+    drive(appear(session))
+    drive(appear(session, "dnd", 5))
+    assert [frame.raw.decode() for frame in session.sent] == [
+        "<presence><priority>0</priority></presence>",
+        "<presence><show>dnd</show><priority>5</priority></presence>",
+    ]

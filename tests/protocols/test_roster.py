@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from xmppctl.protocols import roster
-from xmppctl.protocols.roster import Contact
+from xmppctl.protocols.contacts import Contact
 from xmppctl.session.drive import drive
 from xmppctl.session.memory import MemorySession
 
@@ -49,15 +49,3 @@ def test_what_is_written_is_escaped():
     put, remove = (frame.element()[0][0] for frame in session.sent)
     assert (put.get("jid"), put.get("name"), [group.text for group in put]) == ("a@b", "'<&", ["x<y", "z"])
     assert (remove.get("jid"), remove.get("subscription")) == ("a@b", "remove")
-
-
-def test_records():
-    assert Contact("a@b").record == {"jid": "a@b", "subscription": "none", "groups": []}
-    assert Contact("a@b", "N", ("g",), "to", "subscribe", True).record == {
-        "jid": "a@b",
-        "name": "N",
-        "subscription": "to",
-        "ask": "subscribe",
-        "approved": True,
-        "groups": ["g"],
-    }

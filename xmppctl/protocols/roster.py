@@ -2,46 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
+from xmppctl.protocols.contacts import Contact, Resource, RosterReader
 from xmppctl.session.base import NS_ROSTER, prepared, refuse_errors
 from xmppctl.stanza import build
+from xmppctl.stanza.tree import local_name
 
 if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
     from xmppctl.session.base import Session
-    from xmppctl.stanza.frame import Frame
+
+#: Hears how far something is that can take long, in words.
+Progress = Callable[[str], None]
 
 
-class Contact(NamedTuple):
-    """A roster item (section 2.1.2). `subscription` is none, to, from or both; `ask` tells of a request under way."""
+class Listing(NamedTuple):
+    """The roster, sorted by JID; and where its contacts are online, by JID, None where nobody knows that."""
 
-    jid: str
-    name: str | None = None
-    groups: tuple[str, ...] = ()
-    subscription: str = "none"
-    ask: str | None = None
-    approved: bool = False
-
-    @property
-    def record(self) -> dict[str, Any]:
-        """It as JSON; what is not there is left out, but for the groups."""
-        record: dict[str, Any] = {"jid": self.jid}
-        if self.name is not None:
-            record["name"] = self.name
-        record["subscription"] = self.subscription
-        if self.ask is not None:
-            record["ask"] = self.ask
-        if self.approved:
-            record["approved"] = True
-        record["groups"] = list(self.groups)
-        return record
+    contacts: list[Contact]
+    resources: dict[str, tuple[Resource, ...]] | None = None
 
 
 async def fetch(session: Session) -> dict[str, Contact]:
     """The roster, by prepared JID, sorted by it (section 2.2). Raises StanzaRefused, DeadlineExceeded."""
     reply = await session.request(build.iq("get", f"<query xmlns='{NS_ROSTER}'/>"))
-    return {contact.jid: contact for contact in sorted(_contacts(reply), key=lambda each: each.jid)}
+    reader = RosterReader(reply)
+    reader.read()
+    return dict(sorted(reader.contacts.items()))
+
+
+async def listing(session: Session, progress: Progress = lambda _: None) -> Listing:
+    """The roster, and who is online where a daemon keeps track of that; from its memory, if there is one.
+
+    Raises StanzaRefused, DeadlineExceeded, the daemon's errors.
+    """
+    if not session.attached:
+        return Listing(list((await fetch(session)).values()))
+    from xmppctl.session import local
+
+    contacts: list[Contact] = []
+    resources: dict[str, tuple[Resource, ...]] = {}
+    after = None
+    while True:
+        page = await local.ask(session, "get", local.payload("contacts", attributes={"after": after}))
+        if page.get("known") != "true":
+            return Listing(list((await fetch(session)).values()))  # the server's own answer says why
+        for item in page:
+            contact = _contact(item)
+            contacts.append(contact)
+            here = tuple(_resource(child) for child in item if local_name(child) == "resource")
+            if here:
+                resources[contact.jid] = here
+        progress(f"{len(contacts):,} of {int(page.get('total', '0')):,} contacts")
+        if page.get("more") != "true" or not len(page):
+            return Listing(contacts, resources if page.get("presence") == "true" else None)
+        after = contacts[-1].jid
 
 
 async def put(session: Session, jid: str, name: str | None, groups: Iterable[str]) -> None:
@@ -71,16 +89,21 @@ async def subscribe(session: Session, jid: str) -> None:
         errors.close()
 
 
-def _contacts(reply: Frame) -> Iterable[Contact]:
-    for item in reply.element().iterfind(f"{{{NS_ROSTER}}}query/{{{NS_ROSTER}}}item"):
-        if not item.get("jid"):
-            continue  # section 2.1.2.3: there is no contact without one
-        groups = {group.text or "" for group in item.iterfind(f"{{{NS_ROSTER}}}group")}
-        yield Contact(
-            prepared(item.get("jid")) or "",
-            item.get("name") or None,
-            tuple(sorted(groups)),
-            item.get("subscription", "none"),
-            item.get("ask"),
-            item.get("approved") in ("true", "1"),
-        )
+def _contact(item: Element) -> Contact:
+    """An item of the daemon's answer, which is prepared."""
+    groups = tuple(child.text or "" for child in item if local_name(child) == "group")
+    return Contact(
+        item.get("jid", ""),
+        item.get("name"),
+        groups,
+        item.get("subscription", "none"),
+        item.get("ask"),
+        item.get("approved") == "true",
+    )
+
+
+def _resource(element: Element) -> Resource:
+    texts = {local_name(child): child.text for child in element}
+    return Resource(
+        element.get("name", ""), texts.get("show"), texts.get("status"), int(element.get("priority", "0"))
+    )

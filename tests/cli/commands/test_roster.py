@@ -220,3 +220,66 @@ def test_a_refusal_is_1_with_its_condition(run_cli):
 def test_what_is_wrong_sends_nothing(run_cli, words, code):
     ran = run_cli("roster", *words)
     assert ran.code == code and ran.session is None
+
+
+# -- list, through a daemon --
+
+
+def attach(session):
+    session.attached = True
+
+
+def daemon(items, presence="true"):
+    """A daemon that knows these items."""
+
+    def respond(frame):
+        assert frame.to == "daemon.xmppctl.invalid"
+        return [
+            f"<iq type='result' id='{frame.id}' from='daemon.xmppctl.invalid'>"
+            f"<contacts xmlns='urn:xmppctl:daemon:1' known='true' total='2' presence='{presence}'>{items}</contacts></iq>"
+        ]
+
+    return respond
+
+
+HERE = (
+    f"<item jid='{JULIET}' name='Juliet' subscription='both'><group>A</group><group>B</group>"
+    "<resource name='cell' priority='-1'/><resource name='balcony' priority='5'><show>away</show>"
+    "<status>\u202eout</status></resource></item>"
+    f"<item jid='{NURSE}' subscription='from' ask='subscribe'/>"
+)
+
+
+def test_a_daemon_tells_who_is_online(run_cli):
+    ran = run_cli("roster", "list", responder=daemon(HERE), script=attach)
+    assert ran.code == 0 and ran.stderr == ""
+    assert ran.stdout.splitlines() == [
+        "JID                     NAME    SUBSCRIPTION  ASK        GROUPS  ONLINE",
+        "juliet@capulet.example  Juliet  both                     A, B    away (balcony), online (cell)",
+        "nurse@capulet.example           from          subscribe",
+    ]
+
+
+def test_who_is_online_as_json_lines(run_cli):
+    offline = HERE + "<item jid='tybalt@capulet.example' subscription='to'/>"
+    juliet, nurse, tybalt = run_cli(
+        "roster", "list", "-o", "jsonl", responder=daemon(offline), script=attach
+    ).records
+    assert juliet["groups"] == ["A", "B"] and juliet["resources"] == [
+        {"resource": "cell", "priority": -1},
+        {"resource": "balcony", "show": "away", "status": "\u202eout", "priority": 5},
+    ]
+    # Nobody tells us of the nurse's presence; Tybalt's would have come.
+    assert "resources" not in nurse and tybalt["resources"] == []
+
+
+def test_a_daemon_that_shows_no_presence_says_that_it_cannot_know(run_cli):
+    without = HERE[: HERE.index("<resource")] + HERE[HERE.index("</item>") :]
+    attached = run_cli("roster", "list", responder=daemon(without, "false"), script=attach)
+    direct = run_cli("roster", "list", responder=Roster(*TWO))
+    assert attached.code == 0 and attached.stdout == direct.stdout
+    assert "xmppctl status" in attached.stderr and direct.stderr == ""
+    records = run_cli(
+        "roster", "list", "-o", "jsonl", responder=daemon(without, "false"), script=attach
+    ).records
+    assert all("resources" not in record for record in records)

@@ -101,11 +101,11 @@ async def _leave(app: App, session: Session, follower: Follower, wish: _Wish) ->
 
 
 async def _follow(app: App, session: Session, follower: Follower, wish: _Wish) -> None:
-    from xmppctl.stanza import build
+    from xmppctl.protocols.presence import appear
 
     if wish.follow:
         app.renderer().begin_list()
-        await session.send(build.presence(priority=0))  # events go to who is online
+        await appear(session)  # events go to who is online
     subscribed = await follower.subscribe()
     app.note(_told(subscribed, wish))
     complete.remember(app, [wish.service])

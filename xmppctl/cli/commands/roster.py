@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +13,8 @@ from xmppctl.errors import PartialFailure, StanzaCondition, StanzaRefused, Usage
 
 if TYPE_CHECKING:
     from xmppctl.cli.app import App
-    from xmppctl.protocols.roster import Contact
+    from xmppctl.protocols.contacts import Contact, Resource
+    from xmppctl.protocols.roster import Listing
     from xmppctl.session.base import Session
 
 
@@ -25,23 +26,51 @@ def command() -> None:
 @command.command("list")
 @click.pass_obj
 def list_(app: App) -> None:
-    """Show the contacts, sorted by JID."""
+    """Show the contacts, sorted by JID.
+
+    Through a daemon that shows a presence (xmppctl status) it also tells where they are online.
+    """
+    from xmppctl.cli.progress import Progress
+
     renderer = app.renderer()
+    with Progress(app, "fetching the roster") as progress:
 
-    async def main(session: Session) -> list[Contact]:
-        from xmppctl.protocols.roster import fetch
+        async def main(session: Session) -> tuple[Listing, bool]:
+            from xmppctl.protocols.roster import listing
 
-        return list((await fetch(session)).values())
+            return await listing(session, progress), session.attached
 
-    contacts = app.run(main)
+        (contacts, resources), attached = app.run(main)
     complete.remember(app, [each.jid for each in contacts])
-    renderer.table(
-        ("JID", "Name", "Subscription", "Ask", "Groups"),
-        [(each.jid, each.name, each.subscription, each.ask, each.groups) for each in contacts],
-        [each.record for each in contacts],
-    )
+    columns: tuple[str, ...] = ("JID", "Name", "Subscription", "Ask", "Groups")
+    rows: list[tuple[object, ...]] = [
+        (each.jid, each.name, each.subscription, each.ask, each.groups) for each in contacts
+    ]
+    records = [each.record for each in contacts]
+    if resources is not None:
+        columns = (*columns, "Online")
+        rows = [
+            (*row, _online(resources.get(each.jid, ()))) for row, each in zip(rows, contacts, strict=True)
+        ]
+        for record, each in zip(records, contacts, strict=True):
+            here = resources.get(each.jid, ())
+            if here or each.subscription in ("to", "both"):  # of others a presence may come, and need not
+                record["resources"] = [resource.record for resource in here]
+    renderer.table(columns, rows, records)
     if not contacts:
         app.note("the roster is empty")
+    elif attached and resources is None:
+        app.note(
+            "who is online is not known: others' presence comes only while the daemon shows one (xmppctl status)"
+        )
+
+
+def _online(resources: Iterable[Resource]) -> tuple[str, ...]:
+    """Where a contact is online, for people; the resource that messages go to first."""
+    return tuple(
+        f"{each.show or 'online'} ({each.name})" if each.name else each.show or "online"
+        for each in sorted(resources, key=lambda each: -each.priority)
+    )
 
 
 @command.command("add")
@@ -159,7 +188,8 @@ async def _each(app: App, jids: list[str], one: Callable[[str], Coroutine[Any, A
 async def _told(app: App, session: Session, jid: str, done: str, more: str = "") -> None:
     """Tell what has become of a contact, as the server has it."""
     if app.output != "text":
-        from xmppctl.protocols.roster import Contact, fetch
+        from xmppctl.protocols.contacts import Contact
+        from xmppctl.protocols.roster import fetch
 
         contact = (await fetch(session)).get(jid) or Contact(jid)
         app.renderer().record(contact.record | {"done": done})
