@@ -43,8 +43,11 @@ Requests to the daemon are iqs to `daemon.xmppctl.invalid`, a name that no serve
 namespace `urn:xmppctl:daemon:1`:
 
   get `<info/>`      what `xmppctl daemon status` shows, as JSON in the element's text
-  get `<contacts/>`  the roster and who is online, from memory: `<contacts><item jid='' name='' subscription='' ask=''
-                     approved=''><group/><resource name='' priority=''><show/><status/></resource></item></contacts>`
+  get `<contacts after=''/>`  the roster and who is online, from memory: `<contacts known='' presence='' total=''
+                     more=''><item jid='' name='' subscription='' ask='' approved=''><group/><resource name=''
+                     priority=''><show/><status/></resource></item></contacts>`, sorted by JID, in pages: where `more`
+                     is true, ask for those after the last one. presence='false': who is online is not known, since
+                     the account shows no presence. known='false': the server does not tell its roster
   set `<status hold=''><presence xmlns='jabber:client'/></status>`  show this presence until another is set, over
                      reconnects; with hold='true' as long as this client is attached. The answer comes when the server
                      has it
@@ -101,8 +104,13 @@ def payload(name: str, inner: str = "", attributes: Mapping[str, str | None] | N
 
 def failure(error: XmppctlError) -> str:
     """The <error/> of an iq that tells a client of `error`."""
-    told = payload("failure", build.escape(error.message), {"name": error.name, "hint": error.hint or None})
-    return f"<error type='cancel'><undefined-condition xmlns='{NS_STANZAS}'/>{told}</error>"
+    return f"<error type='cancel'><undefined-condition xmlns='{NS_STANZAS}'/>{told(error)}</error>"
+
+
+def told(error: XmppctlError) -> str:
+    """The element that tells of `error`. What XML cannot hold of its text is left out."""
+    attributes = {"name": error.name, "hint": build.legal(error.hint) or None}
+    return payload("failure", build.escape(build.legal(error.message)), attributes)
 
 
 def error_of(reply: Frame) -> XmppctlError | None:
