@@ -1,0 +1,105 @@
+"""Exactly one daemon of an account: the lock that it holds for its life, and finding its process for sure.
+
+The lock comes first, then the socket: whoever holds the lock may remove the socket of a daemon that was killed. The
+lock file is never removed, so that all lock the same one; the number in it means something only while it is locked.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from xmppctl.config import locks
+from xmppctl.errors import ConfigError, DaemonError
+
+#: How long a daemon that is about to end, or has just been started, may hold the lock without serving.
+LOCK_SECONDS: Final = 15.0
+
+
+@contextmanager
+def only_one(path: Path, serves: Callable[[], bool], seconds: float = LOCK_SECONDS) -> Iterator[bool]:
+    """Hold the daemon's lock while inside, this process's id in it; gives False where another daemon runs.
+
+    `serves` says whether the other one answers at its socket. One that does not is starting or ending: it is waited
+    for, at most `seconds`. Raises ConfigError, DaemonError.
+    """
+    descriptor = locks.open_file(path, os.O_RDWR | os.O_CREAT)
+    try:
+        locked = locks.try_for(seconds, lambda: "held" if locks.take(descriptor) else serves() and "served")
+        if not locked:
+            raise DaemonError(
+                f"another daemon holds {path} and does not answer", hint="end it: xmppctl daemon stop"
+            )
+        if locked == "held":
+            _write_pid(descriptor, path)
+        yield locked == "held"
+    finally:
+        os.close(descriptor)
+
+
+def _write_pid(descriptor: int, path: Path) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}", hint="make room") from None
+
+
+def is_running(path: Path) -> bool:
+    """Whether a daemon holds the lock. Raises ConfigError."""
+    return locks.is_locked(path, fcntl.LOCK_SH)
+
+
+def pid(path: Path) -> int | None:
+    """The process id of the daemon that holds the lock; None where there is none, or it is not known for sure."""
+    try:
+        number = int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    known = 0 < number < 1 << 31 and is_running(path) and _holds(number, path) is not False
+    return number if known else None
+
+
+def send_signal(path: Path, number: signal.Signals) -> int | None:
+    """Send a signal to the daemon that holds the lock, and to nobody else; its process id, None where it was not sent."""
+    found = pid(path)
+    if found is None:
+        return None
+    if not hasattr(os, "pidfd_open"):
+        with suppress(ProcessLookupError):
+            os.kill(found, number)
+            return found
+        return None
+    with suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(found)
+        try:
+            # Asked again now that the descriptor pins the process: the number can no longer become another's.
+            if pid(path) == found:
+                signal.pidfd_send_signal(descriptor, number)
+                return found
+        finally:
+            os.close(descriptor)
+    return None
+
+
+def _holds(number: int, path: Path) -> bool | None:
+    """Whether the kernel says that this process holds the lock; None where it does not tell (other systems)."""
+    try:
+        # Without the device: overlay file systems show another one here.
+        place = f":{path.stat().st_ino} "
+        told = False
+        for entry in Path(f"/proc/{number}/fdinfo").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                text = entry.read_text(encoding="ascii", errors="replace")
+                told = told or any(
+                    line.startswith("lock:") and "FLOCK" in line and place in line
+                    for line in text.splitlines()
+                )
+    except OSError:
+        return None
+    return told
