@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.servers.scripted import Script, ScriptedServer, Side, no_time
+from tests.servers.scripted import ScriptedServer
+from tests.servers.timeless import Script, Side, no_time
 from xmppctl.cli.app import App
 from xmppctl.cli.entry import run
 from xmppctl.session.drive import drive

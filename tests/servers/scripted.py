@@ -1,122 +1,26 @@
-"""A server that plays a `responder` over a socket, and sessions to it in which time does not pass.
+"""A server that plays a `responder` over a socket, for a session or for a daemon.
 
-`MemorySession` plays the same responders without a socket: so one test runs on sessions of each kind. The server, and
-a daemon where there is one, live in the event loop of a thread. A wait of the session ends as soon as nothing more can
-come of what was sent, as if its deadline had passed.
+`MemorySession` plays the same responders without a socket: so one test runs on sessions of each kind.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import socket
-import termios
-import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable
 
-import pytest
-
-from xmppctl.errors import DeadlineExceeded
-from xmppctl.session.base import NS_PING, Session
+from tests.servers.timeless import HEADER, Side
+from xmppctl.session.acks import NS_SM
+from xmppctl.session.base import NS_PING
 from xmppctl.session.connection import Connection
-from xmppctl.session.deadline import Deadline
-from xmppctl.session.direct import BlockingSession
-from xmppctl.session.login import Established
-from xmppctl.session.loop import LoopSession
+from xmppctl.session.established import Established
 from xmppctl.session.memory import Responder
-from xmppctl.stanza.frame import NS_CLIENT, NS_STREAM, Frame
+from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.jid import Jid
+from xmppctl.stanza.rewrite import with_attribute
 from xmppctl.stanza.splitter import Splitter
 
-T = TypeVar("T")
-
-HEADER = f"<stream:stream xmlns='{NS_CLIENT}' xmlns:stream='{NS_STREAM}'>".encode()
 FOOTER = b"</stream:stream>"
-
-#: What anything here may take that takes no time.
-PATIENCE = 10.0
-#: Turns of an event loop in which whatever follows from something has followed.
-_TURNS = 50
-_QUIET_TURNS = 10
-#: A timer that is due so soon is waited for.
-_SOON = 0.5
-
-
-class Side:
-    """An event loop in a thread: the other side of the session under test."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        #: Sockets whose peers are on this side: what is written to them is read, and answered, soon.
-        self.sockets: list[socket.socket] = []
-        self._failures: list[BaseException] = []
-        self._loop.set_exception_handler(self._failed)
-
-    def _failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        self._failures.append(context.get("exception") or RuntimeError(context["message"]))
-
-    @property
-    def here(self) -> bool:
-        """Whether the caller runs on this side."""
-        return threading.current_thread() is self._thread
-
-    def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine over there; return its result."""
-        done: Future[T] = asyncio.run_coroutine_threadsafe(main, self._loop)
-        return done.result(PATIENCE)
-
-    def call(self, what: Callable[[], object]) -> None:
-        """Call over there: now, if we are there, else in order with everything else."""
-        if self.here:
-            what()
-        else:
-            self._loop.call_soon_threadsafe(what)
-
-    def settle(self, waiting: socket.socket) -> None:
-        """Return when `waiting` can be read, or when nothing more will come without doing of ours."""
-        self.run(self._settle(waiting))
-
-    async def _settle(self, waiting: socket.socket) -> None:
-        quiet = 0
-        while quiet < _QUIET_TURNS:
-            if waiting.fileno() < 0 or _pending(waiting, termios.FIONREAD):
-                return
-            busy = any(_pending(each, termios.TIOCOUTQ) for each in self.sockets)
-            timed = self._timers()
-            quiet = 0 if busy or timed else quiet + 1
-            await asyncio.sleep(0.001 if timed else 0)
-
-    def _timers(self) -> bool:
-        soon = self._loop.time() + _SOON
-        timers: Iterable[asyncio.TimerHandle] = self._loop._scheduled  # type: ignore[attr-defined]
-        return any(not timer.cancelled() and timer.when() < soon for timer in timers)
-
-    def close(self) -> None:
-        """End the thread. Raises what went wrong over there."""
-        self.run(self._cancel())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(PATIENCE)
-        self._loop.close()
-        if self._failures:
-            raise self._failures[0]
-
-    async def _cancel(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _pending(sock: socket.socket, request: int) -> int:
-    """Bytes that `sock` has to read (FIONREAD), or that its peer has (TIOCOUTQ)."""
-    if sock.fileno() < 0:
-        return 0
-    return int.from_bytes(fcntl.ioctl(sock.fileno(), request, bytes(4)), "little")
 
 
 class ScriptedServer:
@@ -137,6 +41,9 @@ class ScriptedServer:
 
     def _begin(self) -> None:
         asyncio.get_running_loop().add_reader(self._socket, self._readable)
+
+    def note(self, frame: Frame) -> None:
+        """The client sends this."""
 
     def deliver(self, *stanzas: str) -> None:
         """Send these, in order, behind what was sent."""
@@ -166,6 +73,9 @@ class ScriptedServer:
                 self._write(FOOTER)
             return
         self.sent.append(frame)
+        self._answer(frame)
+
+    def _answer(self, frame: Frame) -> None:
         answers = self._responder(frame)
         if answers is None:
             answers = self._default(frame)
@@ -212,100 +122,79 @@ class ScriptedServer:
         return Established(connection, self._jid, frozenset(features), "SCRIPTED")
 
 
-class Script:
-    """What a test's script gets beside the session: as on a `MemorySession`."""
+class Upstream(ScriptedServer):
+    """The server of a daemon. It has acknowledgements, and answers what the daemon asks for itself.
 
-    def __init__(self, session: Session, side: Side, sock: socket.socket, server: ScriptedServer) -> None:
-        self.sent: list[Frame] = []
-        self.written = 0
-        self._side = side
-        self._socket = sock
-        self._splitter = Splitter("out")
-        self._splitter.feed(HEADER)
-        self._session_write = session._write
-        told: Any = session
-        told._write = self._write
-        told.script = self
-        told.sent = self.sent
-        told.deliver = server.deliver
-        told.hang_up = server.hang_up
+    The responder sees what the client sent, with the ids that the client gave, as it would without a daemon.
+    """
 
-    def _write(self, data: bytes) -> None:
-        for frame in self._splitter.feed(data):
-            if frame.kind != "stream":
-                self.sent.append(frame)
-        self.written += 1
-        self._session_write(data)
+    def __init__(self, side: Side, responder: Responder | None, jid: Jid) -> None:
+        super().__init__(side, responder, jid)
+        self._count = 0
+        self._ids = Ids()
 
-    def settle(self) -> None:
-        """Return when there is something to read, or nothing will come."""
-        self._side.settle(self._socket)
+    def note(self, frame: Frame) -> None:
+        """The client sends this."""
+        self._ids.note(frame)
+
+    def deliver(self, *stanzas: str) -> None:
+        super().deliver(*map(self._ids.outward, stanzas))
+
+    def _answer(self, frame: Frame) -> None:
+        if frame.namespace == NS_SM:
+            told = {"enable": f"<enabled xmlns='{NS_SM}'/>", "r": f"<a xmlns='{NS_SM}' h='{self._count}'/>"}
+            self._write(told.get(frame.name, "").encode())
+            return
+        self._count += frame.kind != "nonza"
+        request = frame.kind == "iq" and frame.type in ("get", "set")
+        known = self._ids.arrived(frame) if request else frame
+        if known is not None:
+            super()._answer(known)
+        else:
+            self._write(f"<iq type='result' id='{frame.id}' to='{self._jid}'/>".encode())
 
 
-class _Glance(Deadline):
-    """Look once, do not wait."""
+class _Asked:
+    """A request of the client. `upstream` is the id that the daemon gave it."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.upstream: str | None = None
+        self.answered = False
+
+
+class Ids:
+    """Which request of the client's is which on the daemon's stream, by their bytes."""
 
     def __init__(self) -> None:
-        super().__init__(None)
+        self._asked: list[_Asked] = []
 
-    def left(self) -> float:
-        return 0.0
+    def note(self, frame: Frame) -> None:
+        """The client sends this."""
+        if frame.kind == "iq" and frame.type in ("get", "set"):
+            self._asked.append(_Asked(frame))
 
-
-def _without_time(pump: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., Coroutine[Any, Any, None]]:
-    """A blocking session's `_pump` that does not wait where nothing can come."""
-
-    async def _pump(session: Any, deadline: Deadline, doing: str) -> None:
-        script: Script | None = getattr(session, "script", None)
-        if script is None or session.closed:
-            return await pump(session, deadline, doing)
-        for looked in (False, True):
-            with suppress(DeadlineExceeded):
-                return await pump(session, _Glance(), doing)
-            if looked and session._failure is None:
-                raise deadline.error(doing)
-            script.settle()
+    def arrived(self, frame: Frame) -> Frame | None:
+        """What the client sent that has arrived as `frame`; None for a request of the daemon's own."""
+        bare = with_attribute(frame.raw, "id", None)
+        for asked in self._asked:
+            if asked.upstream is None and with_attribute(asked.frame.raw, "id", None) == bare:
+                asked.upstream = frame.id
+                return asked.frame
         return None
 
-    return _pump
-
-
-def _without_time_on_a_loop(
-    pump: Callable[..., Coroutine[Any, Any, None]],
-) -> Callable[..., Coroutine[Any, Any, None]]:
-    """The same, of a session on an event loop: whoever else is in the loop gets turns to write."""
-
-    async def _pump(session: Any, deadline: Deadline, doing: str) -> None:
-        script: Script | None = getattr(session, "script", None)
-        if script is None or session.closed:
-            return await pump(session, deadline, doing)
-        waiting = asyncio.ensure_future(pump(session, deadline, doing))
-        written = -1
-        try:
-            while not await _turn(waiting) and written != script.written:
-                written = script.written
-                script.settle()
-        finally:
-            waiting.cancel()
-        if not waiting.done() and session._failure is None:
-            raise deadline.error(doing)
-        return waiting.result() if waiting.done() else None
-
-    return _pump
-
-
-async def _turn(waiting: asyncio.Future[Any]) -> bool:
-    for _ in range(_TURNS):
-        if waiting.done():
-            return True
-        await asyncio.sleep(0)
-    return False
-
-
-@contextmanager
-def no_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """While this lasts, waits of scripted sessions end as soon as nothing more can come."""
-    with monkeypatch.context() as patches:
-        patches.setattr(BlockingSession, "_pump", _without_time(BlockingSession._pump))
-        patches.setattr(LoopSession, "_pump", _without_time_on_a_loop(LoopSession._pump))
-        yield
+    def outward(self, stanza: str) -> str:
+        """A reply with the id that the daemon gave the request; anything else as it is."""
+        if not stanza.startswith("<iq"):
+            return stanza
+        (reply,) = Splitter("in").feed(HEADER + stanza.encode())[1:]
+        if reply.type not in ("result", "error"):
+            return stanza
+        named = [each for each in self._asked if each.frame.id == reply.id and each.upstream is not None]
+        fits = [each for each in named if not each.answered and each.frame.to == reply.sender]
+        for asked in fits:
+            asked.answered = True
+            break
+        for asked in fits or named:
+            return with_attribute(reply.raw, "id", asked.upstream).decode()
+        return stanza
