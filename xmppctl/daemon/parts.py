@@ -61,6 +61,9 @@ class Sender(Protocol):
     def failure(self) -> XmppctlError | None:
         """What ended the last attempt, or all attempts where the state is `failed`."""
 
+    #: Whether `Listener.wire` is wanted. Set by who wants it.
+    watched: bool
+
     @property
     def congested(self) -> bool:
         """Whether more waits to be written than should: who can stop sending does, until `Listener.relieved`."""

@@ -92,6 +92,8 @@ class Session:
         self.closed = False
         #: Hears of every stanza but requests: slixmpp, where its plugins run on the session.
         self.listener: Callable[[Frame], None] | None = None
+        #: Hears of every nonza that is not the stream's own, where the session is attached: what a daemon tells.
+        self.on_nonza: Callable[[Frame], None] | None = None
         self._failure: Exception | None = None
         #: Nothing more will come: the server has closed its stream, or the connection is gone.
         self._over = False
@@ -307,6 +309,8 @@ class Session:
             answer = self._acks.take(frame)
             if answer is not None:
                 self._reply(answer, stanza=False)
+        elif self.on_nonza is not None:
+            self.on_nonza(frame)
 
     # -- stream management and the barrier --
 

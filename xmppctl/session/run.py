@@ -26,11 +26,13 @@ class Observer(NamedTuple):
 
     A daemon sends only what fits all `terms` of the filter language; a stream of our own shows everything. `take` gets
     the frames, `dropped` hears how many were lost, where they would have been, because they were read too slowly.
+    `only`: the command wants no stanzas besides, but the replies to its own.
     """
 
     terms: tuple[str, ...]
     take: OnFrame
     dropped: Callable[[int], None]
+    only: bool = False
 
 
 class Runner(Protocol):
