@@ -7,7 +7,8 @@ import os
 import pytest
 
 from xmppctl.errors import DeadlineExceeded, OutputClosed
-from xmppctl.protocols.watch import Watcher
+from xmppctl.protocols import watch
+from xmppctl.protocols.watch import Losses, Watcher
 from xmppctl.session.drive import drive
 from xmppctl.session.memory import MemorySession
 
@@ -62,3 +63,41 @@ def test_a_pipe_with_a_reader_does_not():
     assert follow(stanzas=messages(1), output=write, idle=0.01) == ["0"]
     os.close(read)
     os.close(write)
+
+
+@pytest.fixture
+def losses(monkeypatch):
+    """Losses, the lines they told, and a clock to set."""
+    clock, told = [1000.0], []
+    monkeypatch.setattr(watch, "monotonic", lambda: clock[0])
+    return Losses(told.append), told, clock
+
+
+def test_nothing_lost_is_nothing_told(losses):
+    lost, told, _ = losses
+    lost.end()
+    assert told == []
+
+
+def test_a_burst_is_one_line_and_the_end_tells_all(losses):
+    lost, told, clock = losses
+    for count in (1, 2000, 3):
+        lost.take(count)
+        clock[0] += 0.1
+    assert [line.partition(":")[0] for line in told] == ["lost 1 stanza"]
+    lost.end()
+    assert told[1:] == ["lost 2,004 stanzas in all"]
+
+
+def test_the_next_burst_tells_what_was_lost_since(losses):
+    lost, told, clock = losses
+    lost.take(1)
+    lost.take(5)
+    clock[0] += watch.BURST_SECONDS
+    lost.take(4)
+    lost.end()
+    assert [line.partition(":")[0] for line in told] == [
+        "lost 1 stanza",
+        "lost 9 stanzas",
+        "lost 10 stanzas in all",
+    ]

@@ -1,16 +1,50 @@
-"""Watching a stream: every frame both ways that a filter wants, from its first byte to its last, counted."""
+"""Watching a stream: every frame both ways that a filter wants, counted, and what was lost on the way told."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from xmppctl.errors import DeadlineExceeded, OutputClosed
 
 if TYPE_CHECKING:
     from xmppctl.session.base import Session
     from xmppctl.stanza.frame import Frame
+
+
+#: Losses that come closer together than this many seconds are one burst.
+BURST_SECONDS: Final = 5.0
+
+
+class Losses:
+    """Counts stanzas that a daemon could not hand over in time. `tell` gets one line for each burst of them."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self.total = 0
+        self._tell = tell
+        self._untold = 0
+        self._told = 0.0  # when a line was told; meaningless while `total` is 0
+
+    def take(self, count: int) -> None:
+        """So many were lost."""
+        now = monotonic()
+        quiet = not self.total or now - self._told >= BURST_SECONDS
+        self.total += count
+        self._untold += count
+        if quiet:
+            self._told = now
+            self._tell(f"lost {_stanzas(self._untold)}: they come faster than the output is read")
+            self._untold = 0
+
+    def end(self) -> None:
+        """Tell how many it were in all, if any."""
+        if self.total:
+            self._tell(f"lost {_stanzas(self.total)} in all")
+
+
+def _stanzas(count: int) -> str:
+    return f"{count:,} stanza{'' if count == 1 else 's'}"
 
 
 class Watcher:

@@ -7,7 +7,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from xmppctl.errors import Interrupted
+from tests.cli.conftest import Terminal
+from xmppctl.cli.app import App
+from xmppctl.cli.entry import run
+from xmppctl.errors import Interrupted, OutputClosed
+from xmppctl.stanza.splitter import Splitter
 
 ACCOUNT = ("--jid", "romeo@montague.example")
 HI = "<message from='juliet@capulet.example/b' type='chat' id='m1'><body>hi</body></message>"
@@ -147,3 +151,65 @@ def test_a_lost_connection_is_4_after_what_was_seen(run_cli):
 
     ran = run_cli("watch", "-o", "jsonl", responder=respond, script=sessions.append)
     assert ran.code == 4 and ran.records[0]["kind"] == "presence"
+
+
+def observed(play, *words):
+    """Run it where a daemon tells of the wire: `play(observe)` is what that tells. Code, standard output and error."""
+    seen = []
+
+    def runner(*_, observe, **__):
+        seen.append(observe)
+        play(observe)
+
+    stdout, stderr = Terminal(False), Terminal(False)
+    app = App(stdout=stdout, stderr=stderr, environ={"XMPPCTL_PASSWORD": "wherefore"}, runner=runner)
+    code = run(["watch", *words, *ACCOUNT], app)
+    return code, stdout.text, stderr.text, seen[0]
+
+
+def hi():
+    return Splitter().feed(b"<stream:stream xmlns='jabber:client' xmlns:stream='urn:s'>" + HI.encode())[1]
+
+
+def test_a_daemon_is_told_the_terms_and_that_nothing_else_is_wanted():
+    _, _, _, observe = observed(lambda _: None, "kind:message", "-type:error")
+    assert observe.terms == ("kind:message", "-type:error") and observe.only
+
+
+def test_what_a_daemon_could_not_evaluate_is_evaluated_here():
+    def play(observe):
+        observe.take(hi())
+
+    assert len(observed(play, "body:~h.$", "-o", "jsonl")[1].splitlines()) == 1
+    assert observed(play, "body:~^i", "-o", "jsonl")[1] == ""
+
+
+@pytest.mark.parametrize("quiet", [(), ("-q",)])
+def test_what_was_lost_is_told_once_for_a_burst_and_at_the_end_and_is_no_failure(quiet):
+    def play(observe):
+        observe.take(hi())
+        observe.dropped(3)
+        observe.dropped(4)
+        observe.take(hi())
+
+    code, stdout, stderr, _ = observed(play, "-o", "jsonl", *quiet)
+    assert code == 0
+    assert [json.loads(line)["xml"] for line in stdout.splitlines()] == [HI, HI]
+    assert [line.partition(": they")[0] for line in stderr.splitlines()] == [
+        "xmppctl: lost 3 stanzas",
+        "xmppctl: lost 7 stanzas in all",
+    ]
+
+
+def test_what_was_lost_is_told_however_it_ends():
+    def play(observe):
+        observe.dropped(2)
+        raise OutputClosed("gone")
+
+    code, _, stderr, _ = observed(play)
+    assert code == 0 and "lost 2 stanzas in all" in stderr
+
+
+def test_the_help_says_what_becomes_of_a_slow_reader(capsys):
+    run(["watch", "--help"], App())
+    assert "exit code stays 0" in " ".join(capsys.readouterr().out.split())

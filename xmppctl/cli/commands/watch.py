@@ -70,22 +70,29 @@ def command(
 
     TERMs select: kind:iq, type:error, dir:in, from:juliet@*, with:JID, ns:urn:xmpp:ping, xpath:EXPR, and -TERM for
     what is not wanted; all must hold (xmppctl help filters). It goes on until --count, --timeout or Ctrl-C ends it.
+
+    Through a daemon it shows the account's stream, with what other commands send, from now on and over reconnects.
+    Output that is read too slowly holds up nobody there: the oldest stanzas are lost. Standard error tells how many,
+    whatever -q says, and the exit code stays 0.
     """
-    from xmppctl.protocols.watch import Watcher
+    from xmppctl.protocols.presence import appear
+    from xmppctl.protocols.watch import Losses, Watcher
+    from xmppctl.session.run import Observer
     from xmppctl.stanza.filters import compile_filter
 
     wanted = compile_filter(terms)
     pause = None if idle is None else positive_duration("--until-idle", idle)
     renderer = app.renderer(has_xml=True, form="line" if line else "pretty", full=full)
     renderer.begin_list()
-    watcher = Watcher(renderer.frame, wanted, count)
+    watcher, losses = Watcher(renderer.frame, wanted, count), Losses(app.warn)
 
     async def main(session: Session) -> None:
-        from xmppctl.stanza import build
-
         if presence != "none":
-            await session.send(build.presence(None if presence == "available" else presence, priority=0))
+            await appear(session, None if presence == "available" else presence, priority=0)
         app.detail(f"watching as {session.jid}")
         await watcher.follow(session, idle=pause, output=app.output_pipe)
 
-    app.run(main, follow=True, on_frame=watcher.take)
+    try:
+        app.run(main, follow=True, observe=Observer(terms, watcher.take, losses.take, only=True))
+    finally:
+        losses.end()
