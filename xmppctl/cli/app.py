@@ -215,14 +215,18 @@ class App:
         observe: Observer | None = None,
         progress: Callable[[Step], None] | None = None,
         settings: Settings | None = None,
+        needs_daemon: DaemonError | None = None,
     ) -> T:
         """Open a session, run `main` on it, close it, and return what `main` returned.
 
         `plugins`: `main` uses slixmpp's plugins (`session.client()`), which needs an event loop. `follow`: it goes on
         until it is ended, so that only --timeout limits it. `on_frame` sees every frame of the process's own stream,
         from the first byte on; `observe` is shown what crosses the account's wire, wherever that is. `settings` opens
-        another account than `settings()`, always on a stream of its own.
+        another account than `settings()`, always on a stream of its own. `needs_daemon`: what is done makes no sense on
+        a stream of its own; raised where no daemon can be attached to.
         """
+        if needs_daemon is not None:
+            raise needs_daemon
         if self.choice("daemon", "auto", ("auto", "only", "off")) == "only":
             raise DaemonError("there is no daemon to go through", hint="leave out --daemon only")
         timeout = self.timeout(follow=follow)

@@ -32,17 +32,20 @@ _FOREVER = "until ended"
 @click.option(
     "--priority",
     type=click.IntRange(-128, 127),
-    default=0,
+    default=-1,
     show_default=True,
     metavar="N",
-    help="The resource's priority; a negative one gets no messages.",
+    help="The resource's priority; with a negative one it gets no messages.",
 )
 @click.pass_obj
 def command(app: App, words: tuple[str, ...], hold: str | None, priority: int) -> None:
     """Set your presence (default: online), with TEXT as its status message.
 
-    Presence lasts as long as a connection: --hold keeps one open, answers the server and shows the presence until
-    DURATION is over or Ctrl-C ends it.
+    Presence lasts as long as a connection. A daemon keeps one open (xmppctl daemon): through it this returns at once,
+    and the presence is shown until another is set or the daemon ends, over reconnects; offline takes it back. --hold
+    shows it for DURATION, or until Ctrl-C, with a daemon or without.
+
+    Nobody reads messages there, so the priority is -1: the server gives them to your other clients, or keeps them.
     """
     from xmppctl.stanza.build import escape
 
@@ -53,22 +56,23 @@ def command(app: App, words: tuple[str, ...], hold: str | None, priority: int) -
     if hold is not None and state == "offline":
         raise UsageError("offline cannot be held: it is what remains when nothing holds a presence")
     escape(text or "")
-    if hold is None:
-        raise DaemonError(
-            "no daemon holds a connection, and a presence lasts only as long as its connection",
-            hint=f"keep one open here: xmppctl status {state} --hold"
-            if state != "offline"
-            else "without a daemon you are offline already",
-        )
     renderer = app.renderer()
 
     async def main(session: Session) -> None:
         from xmppctl.protocols.presence import announce, keep
 
-        await announce(session, state, text, priority)
-        record = {"jid": str(session.jid), "state": state, "status": text, "priority": priority}
+        await announce(session, state, text, priority, hold=hold is not None)
+        record = {
+            "jid": str(session.jid),
+            "state": state,
+            "status": text,
+            "priority": None if state == "offline" else priority,
+        }
         if app.output != "text":
             renderer.record({name: value for name, value in record.items() if value is not None})
+        if hold is None:
+            app.note(f"{session.jid} is {state}")
+            return
         app.note(f"{session.jid} is {state}; Ctrl-C ends it")
         try:
             await keep(session, seconds)
@@ -76,7 +80,16 @@ def command(app: App, words: tuple[str, ...], hold: str | None, priority: int) -
             if seconds is not None:
                 raise
 
-    app.run(main, follow=True)
+    app.run(main, follow=hold is not None, needs_daemon=_no_daemon(state) if hold is None else None)
+
+
+def _no_daemon(state: str) -> DaemonError:
+    return DaemonError(
+        "no daemon holds a connection, and a presence lasts only as long as its connection",
+        hint="without a daemon you are offline already"
+        if state == "offline"
+        else f"start one: xmppctl daemon start; or keep a connection open here: xmppctl status {state} --hold",
+    )
 
 
 def _state(words: tuple[str, ...]) -> tuple[str, str | None]:
