@@ -224,3 +224,25 @@ def test_a_daemons_files_are_in_private_directories(tmp_path: Path) -> None:
     for directory in (run, state / "daemon", state / "spool"):
         assert mode(directory) == 0o700
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_looking_for_a_daemon_makes_nothing(tmp_path: Path) -> None:
+    environ = {"XDG_STATE_HOME": str(tmp_path / "s"), "XDG_RUNTIME_DIR": str(tmp_path / "r")}
+    assert paths.find_daemon_socket("work", environ) is None
+    (tmp_path / "r").mkdir()
+    assert paths.find_daemon_socket("work", environ) is None
+    assert [path.name for path in tmp_path.rglob("*")] == ["r"]
+    for given in (environ, {"XDG_STATE_HOME": str(tmp_path / "s")}):
+        made = paths.daemon_socket("work", given)
+        assert paths.find_daemon_socket("work", given) == made
+
+
+def test_a_runtime_directory_that_others_can_enter_is_refused_by_who_only_looks_too(tmp_path: Path) -> None:
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    (tmp_path / "xmppctl").mkdir(mode=0o755)
+    with pytest.raises(ConfigError, match="open to other users"):
+        paths.find_daemon_socket("work", environ)
+    (tmp_path / "xmppctl").rmdir()
+    (tmp_path / "xmppctl").symlink_to(tmp_path)
+    with pytest.raises(ConfigError, match="symbolic link"):
+        paths.find_daemon_socket("work", environ)

@@ -57,9 +57,29 @@ def runtime_dir(environ: Mapping[str, str] = os.environ) -> Path:
     if base is not None:
         with suppress(OSError):
             base.mkdir(mode=0o700, exist_ok=True)
-            if base.stat().st_uid == os.geteuid():
-                return private_directory(base / _NAME)
+    if base is not None and _is_ours(base):
+        return private_directory(base / _NAME)
     return private_directory(state_dir(environ) / "run")
+
+
+def find_runtime_dir(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """As `runtime_dir`, but makes nothing: None where it is not there. Raises ConfigError where it is not safe."""
+    base = _absolute(environ, "XDG_RUNTIME_DIR")
+    path = base / _NAME if base is not None and _is_ours(base) else _state_path(environ) / "run"
+    try:
+        _refuse_unsafe(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigError(f"cannot look at {path}: {error.strerror or error}") from None
+    return path
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return path.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def slug(name: str) -> str:
@@ -83,6 +103,12 @@ def slug(name: str) -> str:
 def daemon_socket(name: str, environ: Mapping[str, str] = os.environ) -> Path:
     """The socket of the daemon of an account (`name`: see `Settings.name`). Raises ConfigError, as all of these."""
     return runtime_dir(environ) / f"{slug(name)}.sock"
+
+
+def find_daemon_socket(name: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """As `daemon_socket`, but makes no directory: None where there is none, and so no daemon."""
+    directory = find_runtime_dir(environ)
+    return None if directory is None else directory / f"{slug(name)}.sock"
 
 
 def daemon_lock(name: str, environ: Mapping[str, str] = os.environ) -> Path:
@@ -138,11 +164,18 @@ def private_directory(path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with suppress(FileExistsError):
             path.mkdir(mode=0o700)
-        found = path.lstat()
-        parent = path.parent.stat()
+        _refuse_unsafe(path)
     except OSError as error:
         hint = "point HOME, or XDG_STATE_HOME and XDG_CONFIG_HOME, to a directory that you can write to"
         raise ConfigError(f"cannot make the directory {path}: {error}", hint=hint) from None
+    return path
+
+
+def _refuse_unsafe(path: Path) -> None:
+    """Raise ConfigError where others could enter the directory, or put another in its place; OSError if it is not
+    there.
+    """
+    found, parent = path.lstat(), path.parent.stat()
     if stat.S_ISLNK(found.st_mode):
         raise ConfigError(f"{path} is a symbolic link: it is not followed", hint=f"remove it: rm {path}")
     if not stat.S_ISDIR(found.st_mode):
@@ -159,7 +192,6 @@ def private_directory(path: Path) -> Path:
             f"{path.parent} can be written by everybody: {path.name} could be replaced",
             hint=f"chmod o-w {path.parent}",
         )
-    return path
 
 
 def write_private(path: Path, data: bytes) -> None:

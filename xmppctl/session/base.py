@@ -265,7 +265,7 @@ class Session:
         if kind == "stream":
             if frame.names and frame.raw.startswith(b"</"):
                 self._over = True
-                self.fail(ConnectionLost("the server closed the stream", hint=TRY_AGAIN))
+                self.fail(self._ended("closed the stream"))
             return
         if kind == "nonza":
             self._nonza(frame)
@@ -278,6 +278,10 @@ class Session:
             self._answer(frame)
         elif self.listener is not None:
             self.listener(frame)
+
+    def _ended(self, how: str) -> ConnectionLost:
+        """The error for an end that came from the other side."""
+        return ConnectionLost(f"the server {how}", hint=TRY_AGAIN)
 
     def _answer(self, request: Frame) -> None:
         """Answer a request (see `answers`). Nothing else is ever answered."""

@@ -16,7 +16,7 @@ from xmppctl.errors import ConnectionLost, StreamError, TlsError, XmppctlError
 from xmppctl.interrupts import of_this_thread
 from xmppctl.session.failures import TRY_AGAIN
 from xmppctl.stanza.frame import Frame
-from xmppctl.stanza.splitter import Splitter, StreamViolation
+from xmppctl.stanza.splitter import MAX_STANZA_BYTES, Splitter, StreamViolation
 
 if TYPE_CHECKING:
     import ssl
@@ -34,12 +34,15 @@ _FIRST_BYTES: Final = 64
 
 class Connection:
     """`sock` is a connected TCP or Unix socket; `on_frame` sees every frame both ways (see `tap`).
+    `max_bytes` caps a stanza that comes in.
 
     `push` and `pull` are the sans-IO half and never raise: when nothing more can come, `ended` is set, and
     `failure` tells why where it was not the peer's orderly end. `flush`, `read` and `start_tls` wait.
     """
 
-    def __init__(self, sock: socket.socket, on_frame: OnFrame | None = None) -> None:
+    def __init__(
+        self, sock: socket.socket, on_frame: OnFrame | None = None, *, max_bytes: int = MAX_STANZA_BYTES
+    ) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.ended = False
@@ -49,7 +52,7 @@ class Connection:
         self.out = bytearray()  # what the socket has yet to take
         self.first = b""  # the stream's first bytes
         self._cipher: Cipher | None = None
-        self._splitter = Splitter("in")
+        self._splitter = Splitter("in", max_bytes=max_bytes)
         self._tap = None
         if on_frame is not None:
             from xmppctl.session.tap import Tap

@@ -9,9 +9,11 @@ client; this takes a dozen milliseconds. slixmpp gets the stream when it is boun
 from __future__ import annotations
 
 import binascii
+import socket
 import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from ipaddress import ip_address
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -27,9 +29,11 @@ from xmppctl.errors import (
     XmppctlError,
 )
 from xmppctl.session import resolve, sasl, tcp
+from xmppctl.session.acks import NS_SM
 from xmppctl.session.connection import Connection, OnFrame
+from xmppctl.session.established import Established as Established
 from xmppctl.session.failures import BINDING, NS_SASL, most_telling, sasl_refusal
-from xmppctl.session.negotiation import Negotiation
+from xmppctl.session.negotiation import NS_BIND, Negotiation
 from xmppctl.stanza import build
 from xmppctl.stanza.jid import Jid
 
@@ -39,7 +43,6 @@ if TYPE_CHECKING:
     from xmppctl.session.deadline import Deadline
     from xmppctl.stanza.frame import Frame
 
-NS_BIND: Final = "urn:ietf:params:xml:ns:xmpp-bind"
 NS_SESSION: Final = "urn:ietf:params:xml:ns:xmpp-session"
 
 #: What one of several servers gets to come up to its features: at least this, or half of what is left if that is less.
@@ -54,22 +57,6 @@ class Step(NamedTuple):
     name: str
     seconds: float
     detail: Mapping[str, Any]
-
-
-class Established(NamedTuple):
-    """A bound stream.
-
-    `features` holds the expanded names ("namespace name") that were offered after SASL; `frames` is what came right
-    behind the login.
-    """
-
-    connection: Connection
-    jid: Jid
-    features: frozenset[str]
-    mechanism: str
-    frames: tuple[Frame, ...] = ()
-    #: It leads to a daemon on this machine, which answers requests for us and speaks `session.local`.
-    local: bool = False
 
 
 class Login:
@@ -234,6 +221,19 @@ class Login:
             return True
         return False
 
+    def resume(self, id_: str, received: int) -> Frame:
+        """Ask for an earlier stream, of which `received` stanzas came in, to go on (XEP-0198 section 5).
+
+        Returns <resumed/>; or <failed/>, and then `bind` goes on. Raises StreamError, ConnectionLost.
+        """
+        wanted = build.attributes({"h": str(received), "previd": id_})
+        self.stream.push(f"<resume xmlns='{NS_SM}'{wanted}/>")
+        while True:
+            answer = self.stream.next("resuming the stream")
+            if answer.namespace == NS_SM and answer.name in ("resumed", "failed"):
+                self._done("resume", resumed=answer.name == "resumed")
+                return answer
+
     def bind(self) -> Jid:
         """Bind a resource (RFC 6120 section 7); return the full JID. Raises StanzaRefused, StreamError."""
         assert self.features is not None
@@ -273,6 +273,13 @@ class Login:
         Raises StanzaRefused, StreamError, ConnectionLost, DeadlineExceeded.
         """
         return self.stream.request(stanza, doing)
+
+    def interrupt(self) -> None:
+        """Have what another thread waits for here fail soon: nothing more comes from the server. Never raises."""
+        stream = self._stream
+        if stream is not None:
+            with suppress(OSError):
+                stream.connection.sock.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> None:
         """Close whatever is open, at once and for good. Never raises."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xmppctl.session.deadline import Deadline
 
 NS_TLS: Final = "urn:ietf:params:xml:ns:xmpp-tls"
+NS_BIND: Final = "urn:ietf:params:xml:ns:xmpp-bind"
 
 
 class Negotiation:
@@ -100,6 +101,13 @@ class Negotiation:
 
         Raises StanzaRefused, StreamError, ConnectionLost, DeadlineExceeded.
         """
+        reply = self.ask(stanza, doing)
+        if reply.type == "error":
+            raise login_refusal(reply, self.where, doing)
+        return reply
+
+    def ask(self, stanza: str, doing: str) -> Frame:
+        """As `request`, but an error reply is returned, too."""
         from xmppctl.stanza.tree import parse
 
         wanted = parse(stanza).get("id")
@@ -107,10 +115,7 @@ class Negotiation:
         while True:
             frame = self.next(doing, stanzas=True)
             if frame.kind == "iq" and frame.id == wanted and frame.type in ("result", "error"):
-                break
-        if frame.type == "error":
-            raise login_refusal(frame, self.where, doing)
-        return frame
+                return frame
 
     def next(self, doing: str, *, stanzas: bool = False) -> Frame:
         """The next element. White space is passed over; a stream error or the end of the stream is raised.

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from xmppctl.session import local
 from xmppctl.session.base import Session
 from xmppctl.session.deadline import Deadline
 from xmppctl.session.drive import drive
+from xmppctl.session.stream import StreamSession
+from xmppctl.stanza import build
 
 if TYPE_CHECKING:
     from xmppctl.config.settings import Settings
     from xmppctl.session.connection import OnFrame
-    from xmppctl.session.login import Established, Step
+    from xmppctl.session.established import Established
+    from xmppctl.session.login import Step
     from xmppctl.stanza.frame import Frame
 
 T = TypeVar("T")
@@ -84,6 +88,67 @@ def run_direct(
         note=note,
         nameserver=nameserver,
     )
+    return _run(established, deadline, main, plugins=plugins)
+
+
+def run_attached(
+    established: Established,
+    main: Callable[[Session], Coroutine[Any, Any, T]],
+    *,
+    plugins: bool = False,
+    deadline: Deadline,
+    observe: Observer | None = None,
+    note: Callable[[str], None] = lambda _: None,
+) -> T:
+    """As `run_direct`, on a stream that leads to a daemon (see `attach`). `note` hears of stanzas that were lost."""
+
+    async def body(session: Session) -> T:
+        await _listen(session, observe, note)
+        return await main(session)
+
+    return _run(established, deadline, body, plugins=plugins)
+
+
+async def _listen(session: Session, observe: Observer | None, note: Callable[[str], None]) -> None:
+    """Have what the daemon tells beside stanzas heard, and what is to be observed sent."""
+    assert isinstance(session, StreamSession)
+
+    def dropped(count: int) -> None:
+        note(f"this command reads too slowly: the daemon has dropped {count} stanzas for it")
+
+    if observe is None:
+        session.on_daemon = lambda frame: dropped(_count(frame)) if frame.name == "dropped" else None
+        return
+    from xmppctl.session.relayed import Relayed
+
+    relayed = Relayed()
+
+    def take(frame: Frame) -> None:
+        if frame.name == "dropped":
+            observe.dropped(_count(frame))
+        elif frame.name == "frame":
+            shown = relayed.take(frame)
+            if shown is not None:
+                observe.take(shown)
+
+    session.on_daemon = take
+    terms = "".join(f"<term>{build.escape(term)}</term>" for term in observe.terms)
+    await local.ask(session, "set", local.payload("watch", terms))
+
+
+def _count(dropped: Frame) -> int:
+    text = dropped.attributes.get("count", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else 1
+
+
+def _run(
+    established: Established,
+    deadline: Deadline,
+    main: Callable[[Session], Coroutine[Any, Any, T]],
+    *,
+    plugins: bool,
+) -> T:
+    """Run `main` on a session of the right kind, and close it properly."""
     if plugins:
         return _run_on_loop(established, deadline, main)
     from xmppctl.session.direct import BlockingSession

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from xmppctl.errors import ConnectionLost
 from xmppctl.session.base import Session
-from xmppctl.session.failures import TRY_AGAIN
+from xmppctl.session.failures import stream_error
+from xmppctl.session.local import NS_DAEMON
+from xmppctl.stanza.frame import NS_STREAM
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from xmppctl.session.deadline import Deadline
     from xmppctl.session.login import Established
@@ -17,10 +19,16 @@ if TYPE_CHECKING:
 
 
 class StreamSession(Session):
-    """Takes over an established stream."""
+    """Takes over an established stream.
+
+    `attached`: it leads to a daemon, which answers incoming requests. `on_daemon` then hears of what is neither a
+    stanza nor the stream's: `<frame/>` and `<dropped/>` (see `local`). What it raises ends the session.
+    """
 
     def __init__(self, established: Established, deadline: Deadline) -> None:
         super().__init__(established.jid, established.features, deadline)
+        self.attached = established.local
+        self.on_daemon: Callable[[Frame], None] | None = None
         self._connection = established.connection
         self._early = established.frames
 
@@ -54,4 +62,36 @@ class StreamSession(Session):
         if connection.tap_failure is not None:
             self.fail(connection.tap_failure)
         if connection.ended:
-            self.lose(connection.failure or ConnectionLost("the server hung up", hint=TRY_AGAIN))
+            self.lose(connection.failure or self._ended("hung up"))
+
+    # -- through a daemon --
+
+    def _ended(self, how: str) -> ConnectionLost:
+        if not self.attached:
+            return super()._ended(how)
+        return ConnectionLost(
+            f"the daemon of {self.jid.bare} {how}",
+            hint="why: xmppctl daemon logs; what the server had not acknowledged may be lost: repeat it",
+        )
+
+    def _answer(self, request: Frame) -> None:
+        if not self.attached:
+            super()._answer(request)
+
+    def _nonza(self, frame: Frame) -> None:
+        if not self.attached:
+            super()._nonza(frame)
+        elif frame.namespace == NS_DAEMON:
+            self._of_daemon(frame)
+        elif frame.names[0] == f"{NS_STREAM} error":
+            error = stream_error(frame, f"the daemon of {self.jid.bare}")
+            self.fail(self._ended("has ended") if error.condition == "system-shutdown" else error)
+        else:
+            super()._nonza(frame)
+
+    def _of_daemon(self, frame: Frame) -> None:
+        if self.on_daemon is not None:
+            try:
+                self.on_daemon(frame)
+            except Exception as error:  # noqa: BLE001 (it must not tear the stream; it belongs to whoever waits)
+                self.fail(error)
