@@ -81,7 +81,9 @@ def test_a_broken_stream_takes_it_back_by_itself():
 
 
 def attached(answer="<iq type='result' id='{id}' from='daemon.xmppctl.invalid'/>"):
-    session = MemorySession(lambda frame: [answer.replace("{id}", frame.id)])
+    session = MemorySession(
+        lambda frame: [answer.replace("{id}", frame.id)] if frame.to == "daemon.xmppctl.invalid" else None
+    )
     session.attached = True
     return session
 
@@ -90,6 +92,8 @@ def requests(session):
     """What the daemon was asked: the request's name, its attributes, the presence in it."""
     asked = []
     for frame in session.sent:
+        if frame.to == session.jid.domain:
+            continue  # a barrier's ping
         assert (frame.kind, frame.type, frame.to) == ("iq", "set", "daemon.xmppctl.invalid")
         (request,) = frame.element()
         (presence,) = request
@@ -114,14 +118,29 @@ def test_a_daemon_takes_back_what_is_held_by_itself():
     session = attached()
     drive(announce(session, "online", priority=3))
     assert requests(session) == [("status", {"hold": "true"}, None, {"priority": "3"})]
+    sent = len(session.sent)
     drive(keep(session, 10))
-    assert len(session.sent) == 1
+    assert len(session.sent) == sent
 
 
 def test_a_daemon_is_asked_to_be_online_at_least():
     session = attached()
     drive(appear(session, "chat"))
     assert requests(session) == [("online", {}, None, {"show": "chat", "priority": "0"})]
+
+
+@pytest.mark.parametrize(("sender", "refused"), [("", True), (" from='a@b'", False)])
+def test_what_the_server_answers_to_the_daemon_is_raised(sender, refused):
+    session = attached(
+        f"<presence type='error'{sender}><error type='auth'/></presence>"
+        "<iq type='result' id='{id}' from='daemon.xmppctl.invalid'/>"
+    )
+    if refused:
+        with pytest.raises(StanzaRefused):
+            drive(announce(session, hold=False))
+    else:
+        drive(announce(session, hold=False))
+    assert session.subscriptions == []
 
 
 def test_what_the_daemon_answers_is_raised():

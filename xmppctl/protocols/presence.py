@@ -56,10 +56,18 @@ async def announce(
         presence = build.presence(None, text, type="unavailable")
     else:
         presence = build.presence(SHOWS[state], text, priority=priority)
-    if session.attached:
-        await _tell_daemon(session, "status", presence, {"hold": "true" if hold else None})
-    else:
-        await _send(session, presence)
+    errors = session.stanzas(lambda frame: frame.kind == "presence" and frame.type == "error")
+    try:
+        if session.attached:
+            await _tell_daemon(session, "status", presence, {"hold": "true" if hold else None})
+        else:
+            await session.send(presence)
+        await session.barrier()
+        for frame in errors.queue:
+            if prepared(frame.sender) in session.replies.senders(None):
+                refuse_errors(frame)
+    finally:
+        errors.close()
 
 
 async def _tell_daemon(
@@ -69,18 +77,6 @@ async def _tell_daemon(
 
     inner = presence.replace("<presence", f"<presence xmlns='{NS_CLIENT}'", 1)
     await local.ask(session, "set", local.payload(request, inner, attributes))
-
-
-async def _send(session: Session, presence: str) -> None:
-    errors = session.stanzas(lambda frame: frame.kind == "presence" and frame.type == "error")
-    try:
-        await session.send(presence)
-        await session.barrier()
-        for frame in errors.queue:
-            if prepared(frame.sender) in session.replies.senders(None):
-                refuse_errors(frame)
-    finally:
-        errors.close()
 
 
 async def keep(session: Session, seconds: float | None) -> None:

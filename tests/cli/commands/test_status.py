@@ -34,13 +34,13 @@ def test_holds_a_presence_and_takes_it_back(run_cli):
 def test_online_is_the_default_and_has_no_show(run_cli, words):
     ran = run_cli("status", *words)
     assert ran.code == 0
-    assert texts(presences(ran)[0]) == {"priority": "0"}
+    assert texts(presences(ran)[0]) == {"priority": "-1"}
 
 
 def test_a_state_right_behind_hold_is_no_duration(run_cli):
     ran = run_cli("status", "--hold", "dnd", "busy")
     assert ran.code == 0
-    assert texts(presences(ran)[0]) == {"show": "dnd", "status": "busy", "priority": "0"}
+    assert texts(presences(ran)[0]) == {"show": "dnd", "status": "busy", "priority": "-1"}
 
 
 def test_as_json(run_cli):
@@ -50,7 +50,7 @@ def test_as_json(run_cli):
         "jid": "romeo@montague.example/orchard",
         "state": "xa",
         "status": "gone",
-        "priority": 0,
+        "priority": -1,
     }
 
 
