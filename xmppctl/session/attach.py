@@ -96,18 +96,19 @@ def _result(reply: Frame, where: str) -> Frame:
 
 def reach(
     path: Path,
-    settings: Settings,
+    name: str,
+    domain: str,
     deadline: Deadline,
     *,
     on_frame: OnFrame | None = None,
     max_bytes: int = MAX_STANZA_BYTES,
 ) -> Local | None:
-    """Open a stream to the daemon of an account, whose socket is at `path`; None where none listens.
+    """Open a stream to the daemon `name` (see `Settings.name`) at `path`; None where none listens.
 
     It gets HELLO_SECONDS to say hello. `max_bytes` caps what it may send in one piece. Raises DaemonError for what
     is not to be trusted, does not answer or is no daemon; what `on_frame` raises.
     """
-    where = f"the daemon of {settings.name}"
+    where = f"the daemon of {name}"
     limit = deadline.within(HELLO_SECONDS)
     sock = _connect(path, where, limit)
     if sock is None:
@@ -118,7 +119,7 @@ def reach(
     except BaseException:
         sock.close()
         raise
-    stream = Negotiation(connection, where, settings.jid.domain, limit)
+    stream = Negotiation(connection, where, domain, limit)
     try:
         features = stream.open()
         return Local(stream, _hello(features, where), frozenset(features.payloads), pid)
