@@ -17,13 +17,14 @@ from typing import Any
 
 import pytest
 
-from tests.servers.scripted import ScriptedServer
+from tests.servers.scripted import ScriptedServer, Upstream, running_daemon
 from tests.servers.timeless import Script, Side, no_time
 from xmppctl.cli.app import App
 from xmppctl.cli.entry import run
+from xmppctl.session.deadline import Deadline
 from xmppctl.session.drive import drive
 from xmppctl.session.memory import MemorySession, Responder
-from xmppctl.session.run import both, run_direct
+from xmppctl.session.run import both, run_attached, run_direct
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.jid import Jid
 
@@ -114,37 +115,89 @@ class MemoryRunner(Runner):
         return asyncio.run(body()) if plugins else drive(body())
 
 
-class DirectRunner(Runner):
-    """On a stream of its own, to a server that plays the script from behind the login on."""
+class SocketRunner(Runner):
+    """On a socket, behind which the script is played by a server."""
 
-    def __init__(self, *args: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, *args: Any, monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
         super().__init__(*args)
         self._monkeypatch = monkeypatch
+        self._directory = directory
         self._side: Side | None = None
 
     def __call__(self, settings: Any, main: Main, **options: Any) -> Any:
         side = self._side = self._side or Side()
-        server = ScriptedServer(side, self._responder, Jid.parse(FULL))
+        with self._monkeypatch.context() as patches, no_time(self._monkeypatch):
+            return self._open(side, patches, settings, main, **options)
 
-        def login(*_: Any, on_frame: Any, **__: Any) -> Any:
-            return server.established(self._features, on_frame)
+    def _open(
+        self, side: Side, patches: pytest.MonkeyPatch, settings: Any, main: Main, **options: Any
+    ) -> Any:
+        raise NotImplementedError
 
+    def _scripted(self, side: Side, server: ScriptedServer, main: Main) -> Main:
         async def scripted(session: Any) -> Any:
-            Script(session, side, server.client, server)
+            Script(session, side, session._connection.sock, server)
             self.sessions.append(session)
             self._script(session)
             return await main(session)
 
-        with self._monkeypatch.context() as patches, no_time(self._monkeypatch):
-            patches.setattr("xmppctl.session.login.login", login)
-            return run_direct(settings, scripted, **options)
+        return scripted
 
     def close(self) -> None:
         if self._side is not None:
             self._side.close()
 
 
-KINDS = ("memory", "direct")
+class DirectRunner(SocketRunner):
+    """On a stream of its own. The script begins behind the login."""
+
+    def _open(
+        self, side: Side, patches: pytest.MonkeyPatch, settings: Any, main: Main, **options: Any
+    ) -> Any:
+        server = ScriptedServer(side, self._responder, Jid.parse(FULL))
+
+        def login(*_: Any, on_frame: Any, **__: Any) -> Any:
+            return server.established(self._features, on_frame)
+
+        patches.setattr("xmppctl.session.login.login", login)
+        return run_direct(settings, self._scripted(side, server, main), **options)
+
+
+class AttachedRunner(SocketRunner):
+    """On a daemon, whose server plays the script."""
+
+    def _open(
+        self,
+        side: Side,
+        patches: pytest.MonkeyPatch,
+        settings: Any,
+        main: Main,
+        *,
+        plugins: bool,
+        timeout: float | None,
+        on_frame: Any,
+        observe: Any,
+        note: Any,
+        **_: Any,
+    ) -> Any:
+        from xmppctl.session.attach import misfit, reach
+
+        server = Upstream(side, self._responder, Jid.parse(FULL))
+        with running_daemon(side, server, settings, self._directory, patches) as path:
+            deadline = Deadline(timeout)
+            local = reach(path, settings.name, settings.jid.domain, deadline, on_frame=on_frame)
+            assert local is not None and misfit(local.hello, settings) is None
+            return run_attached(
+                local.bind(deadline),
+                self._scripted(side, server, main),
+                plugins=plugins,
+                deadline=deadline,
+                observe=observe,
+                note=note,
+            )
+
+
+KINDS = tuple(os.environ.get("TEST_KINDS", "memory,direct").split(","))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -160,7 +213,11 @@ def run_cli(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> Itera
 
     `script(session)` is called when the session is open. `stdin` is bytes, a file descriptor, or None for a terminal.
     """
-    kinds = {"memory": MemoryRunner, "direct": partial(DirectRunner, monkeypatch=monkeypatch)}
+    kinds = {
+        "memory": MemoryRunner,
+        "direct": partial(DirectRunner, monkeypatch=monkeypatch, directory=tmp_path),
+        "attached": partial(AttachedRunner, monkeypatch=monkeypatch, directory=tmp_path),
+    }
     opened: list[Any] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 

@@ -7,9 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from tests.servers.timeless import HEADER, Side
+from xmppctl.errors import TcpError
 from xmppctl.session.acks import NS_SM
 from xmppctl.session.base import NS_PING
 from xmppctl.session.connection import Connection
@@ -19,6 +25,9 @@ from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.jid import Jid
 from xmppctl.stanza.rewrite import with_attribute
 from xmppctl.stanza.splitter import Splitter
+
+if TYPE_CHECKING:
+    from xmppctl.config.settings import Settings
 
 FOOTER = b"</stream:stream>"
 
@@ -36,7 +45,7 @@ class ScriptedServer:
         self._splitter = Splitter("out")
         self._splitter.feed(HEADER)
         self._out = bytearray()
-        side.sockets.append(self.client)
+        side.sockets += (self.client, self._socket)
         side.call(self._begin)
 
     def _begin(self) -> None:
@@ -152,6 +161,42 @@ class Upstream(ScriptedServer):
             super()._answer(known)
         else:
             self._write(f"<iq type='result' id='{frame.id}' to='{self._jid}'/>".encode())
+
+
+@contextmanager
+def running_daemon(
+    side: Side, server: ScriptedServer, settings: Settings, directory: Path, patches: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A daemon on `side` that is logged in to `server`; gives the path of its socket."""
+    from xmppctl.daemon.attempt import Attempt, LoggedIn
+    from xmppctl.daemon.core import Daemon
+    from xmppctl.daemon.log import Log
+
+    runtime = directory / "run"
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    streams = [server]
+
+    async def log_in(attempt: Any) -> LoggedIn:
+        if not streams:
+            raise TcpError("there is no second stream in this script")
+        done = streams.pop().established([f"{NS_SM} sm"], attempt._on_frame)
+        return LoggedIn(done.connection, done.jid, done.features, None, (), {})
+
+    async def start() -> tuple[Daemon, asyncio.Task[None]]:
+        daemon = Daemon(settings, lambda: None, socket=runtime / "sock", log=Log(directory / "daemon.log"))
+        running = asyncio.create_task(daemon.run())
+        while not (runtime / "sock").exists():
+            await asyncio.sleep(0)
+        return daemon, running
+
+    async def end(daemon: Daemon, running: asyncio.Task[None]) -> None:
+        daemon.stop("the test is over")
+        await running
+
+    patches.setattr(Attempt, "run", log_in)
+    daemon, running = side.run(start())
+    yield runtime / "sock"
+    side.run(end(daemon, running))
 
 
 class _Asked:

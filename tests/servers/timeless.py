@@ -128,6 +128,8 @@ class Script:
         self._splitter = Splitter("out")
         self._splitter.feed(HEADER)
         self._session_write = session._write
+        if sock not in side.sockets:
+            side.sockets.append(sock)
         told: Any = session
         told._write = self._write
         told.script = self
