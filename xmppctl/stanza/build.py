@@ -40,6 +40,11 @@ def check_text(text: str) -> str:
     return text
 
 
+def legal(text: str) -> str:
+    """`text` with U+FFFD for each character that XML 1.0 cannot hold: for what is only told."""
+    return text if text.isprintable() else re.sub(_NOT_XML, "\ufffd", text)
+
+
 def escape(text: str) -> str:
     """Character data (XML 1.0 section 2.4). Raises MalformedInput."""
     return check_text(text).translate(_TEXT)
