@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 #: What a daemon may take to say hello; it does nothing else before.
 HELLO_SECONDS: Final = 3.0
+_RESTART: Final = "end it with xmppctl daemon stop; the next start is a new one"
 #: How often a socket whose queue is full is tried again.
 _BUSY_SECONDS: Final = 0.02
 
@@ -85,9 +86,6 @@ class Local:
         self._stream.close()
 
 
-_RESTART: Final = "end it with xmppctl daemon stop; the next start is a new one"
-
-
 def _result(reply: Frame, where: str) -> Frame:
     if reply.type == "error":
         raise local.error_of(reply) or login_refusal(reply, where, BINDING)
@@ -96,19 +94,18 @@ def _result(reply: Frame, where: str) -> Frame:
 
 def reach(
     path: Path,
-    name: str,
-    domain: str,
+    settings: Settings,
     deadline: Deadline,
     *,
     on_frame: OnFrame | None = None,
     max_bytes: int = MAX_STANZA_BYTES,
 ) -> Local | None:
-    """Open a stream to the daemon `name` (see `Settings.name`) at `path`; None where none listens.
+    """Open a stream to the daemon of an account, whose socket is at `path`; None where none listens.
 
     It gets HELLO_SECONDS to say hello. `max_bytes` caps what it may send in one piece. Raises DaemonError for what
     is not to be trusted, does not answer or is no daemon; what `on_frame` raises.
     """
-    where = f"the daemon of {name}"
+    where = f"the daemon of {settings.name}"
     limit = deadline.within(HELLO_SECONDS)
     sock = _connect(path, where, limit)
     if sock is None:
@@ -119,7 +116,7 @@ def reach(
     except BaseException:
         sock.close()
         raise
-    stream = Negotiation(connection, where, domain, limit)
+    stream = Negotiation(connection, where, settings.jid.domain, limit)
     try:
         features = stream.open()
         return Local(stream, _hello(features, where), frozenset(features.payloads), pid)
