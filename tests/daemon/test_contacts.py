@@ -193,9 +193,17 @@ def test_who_is_online(filled):
 def test_it_is_told_where_nobodys_presence_comes(filled):
     filled.presence.shows = False
     assert filled.listed() == Listing(LISTED, None)
+    filled.server(f"<presence from='{JULIET}/balcony'/>")
     filled.presence.shows = True
+    assert filled.listed() == Listing(LISTED, {})
     filled.goes("waiting")
     assert filled.listed() == Listing(LISTED, None)
+
+
+def test_who_was_online_before_we_were_hidden_must_say_so_again(filled):
+    filled.server(f"<presence from='{JULIET}/balcony'/>")
+    filled.presence.on_hidden()
+    assert filled.listed() == Listing(LISTED, {})
 
 
 def test_an_empty_roster(hub):

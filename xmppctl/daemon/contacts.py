@@ -52,6 +52,7 @@ class Contacts:
         hub.on_stanza(self._on_stanza)
         hub.on_state(self._on_state)
         hub.service("contacts", self._serve)
+        hub.presence.on_hidden = self._whereabouts.clear
 
     def facts(self) -> dict[str, Any]:
         """How many contacts there are (None: not known), and how many of them are online."""
@@ -113,6 +114,8 @@ class Contacts:
     def _on_stanza(self, frame: Frame) -> None:
         kind = frame.kind
         if kind == "presence":
+            if not self._hub.presence.shows:
+                return  # late, or for us alone: nobody would tell us of its end
             known = _NOBODY if self._roster is None else self._roster
             self._whereabouts.take(frame, None if self._loading else known)
         elif kind == "iq" and frame.type == "set" and _QUERY in frame.payloads:

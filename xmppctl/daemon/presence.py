@@ -67,6 +67,8 @@ class Presence:
         self._unacknowledged: deque[_Shown] = deque()
         #: Who waits for something that is yet to be sent.
         self._late: list[Waiter] = []
+        #: Called when none is shown any more: nobody's presence comes then.
+        self.on_hidden: Callable[[], None] = lambda: None
         hub.service("status", self._serve_status)
         hub.service("online", self._serve_online)
 
@@ -177,6 +179,8 @@ class Presence:
             shown = _Shown(wanted or _UNAVAILABLE, self, waiters)
             self._unacknowledged.append(shown)
             self._hub.link.send(shown)
+            if wanted is None:
+                self.on_hidden()
         elif self._unacknowledged:
             self._unacknowledged[-1].waiters += waiters
         else:
