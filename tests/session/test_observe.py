@@ -54,7 +54,7 @@ class Seen:
         return Observer(terms, self.take, self.take, only)
 
 
-def observe(daemon: Daemon, observer: Observer) -> tuple[MemorySession, Observation]:
+def observe(daemon: Daemon, observer: Observer) -> MemorySession:
     """A session that observes until nothing more comes."""
     session = MemorySession(daemon)
     observation = Observation(session, observer)
@@ -64,7 +64,7 @@ def observe(daemon: Daemon, observer: Observer) -> tuple[MemorySession, Observat
         await session.sleep(1)
 
     drive(main())
-    return session, observation
+    return session
 
 
 def test_the_terms_travel_as_they_are() -> None:
@@ -106,8 +106,8 @@ def test_stanzas_of_the_session_itself_are_not_shown() -> None:
 
 def test_what_the_daemon_says_later_and_is_not_known_here_is_passed_over() -> None:
     seen = Seen()
-    _, observation = observe(Daemon([f"<news xmlns='{NS_DAEMON}'/>".encode()]), seen.observer())
-    assert seen.all == [] and observation.failure is None
+    session = observe(Daemon([f"<news xmlns='{NS_DAEMON}'/>".encode()]), seen.observer())
+    assert seen.all == [] and session.nonza_failure is None
 
 
 def test_a_filter_that_the_daemon_refuses_is_an_error_of_usage() -> None:
@@ -136,7 +136,7 @@ def test_what_the_observer_raises_ends_the_session_and_nothing_more_is_shown(err
     with pytest.raises(type(error)):
         drive(main())
     drive(session.close())
-    assert observation.failure is error and shown[0].raw == HEADER and len(shown) == 1
+    assert session.nonza_failure is error and shown[0].raw == HEADER and len(shown) == 1
 
 
 @pytest.mark.parametrize(

@@ -92,8 +92,10 @@ class Session:
         self.closed = False
         #: Hears of every stanza but requests: slixmpp, where its plugins run on the session.
         self.listener: Callable[[Frame], None] | None = None
-        #: Hears of every nonza that is not the stream's own, where the session is attached: what a daemon tells.
+        #: Hears of every nonza that is not the stream's own: of `<frame/>` and `<dropped/>` where a daemon tells them.
+        #: What it raises ends every wait, and stays in `nonza_failure`; it hears no more then.
         self.on_nonza: Callable[[Frame], None] | None = None
+        self.nonza_failure: Exception | None = None
         self._failure: Exception | None = None
         #: Nothing more will come: the server has closed its stream, or the connection is gone.
         self._over = False
@@ -130,6 +132,11 @@ class Session:
     def tap_failure(self) -> Exception | None:
         """What `on_frame` raised."""
         return None
+
+    @property
+    def unfinished(self) -> int:
+        """About how many bytes have come of a stanza that is not whole yet."""
+        return 0
 
     def wake(self) -> None:
         """Have `wait` ask its predicate again, though no stanza has come."""
@@ -175,29 +182,36 @@ class Session:
         self.check()
         self._write(nonza.encode() if isinstance(nonza, str) else nonza)
 
-    async def request(self, iq: str, timeout: float | None = None) -> Frame:
+    async def request(
+        self, iq: str, timeout: float | None = None, *, meanwhile: Callable[[], None] = lambda: None
+    ) -> Frame:
         """Send an iq of type get or set and return its result (RFC 6120 section 8.2.3).
 
-        A reply counts only with the same id, from whom was asked, as an iq result or error. Raises StanzaRefused for
-        an error, DeadlineExceeded after `timeout` seconds or the session's deadline.
+        A reply counts only with the same id, from whom was asked, as an iq result or error. `meanwhile` is called
+        whenever something has come in. Raises StanzaRefused for an error, DeadlineExceeded after `timeout` seconds or
+        the session's deadline.
         """
-        reply = await self.ask(iq, timeout)
+        reply = await self.ask(iq, timeout, meanwhile=meanwhile)
         refuse_errors(reply)
         return reply
 
-    async def ask(self, iq: str, timeout: float | None = None) -> Frame:
+    async def ask(
+        self, iq: str, timeout: float | None = None, *, meanwhile: Callable[[], None] = lambda: None
+    ) -> Frame:
         """As `request`, but an error reply is returned, too."""
         from xmppctl.stanza.tree import parse
 
         element = parse(iq)
         id_, to = element.get("id") or "", element.get("to")
         pending = self.replies.expect(id_, to)
+
+        def answered() -> bool:
+            meanwhile()
+            return pending.reply is not None
+
         try:
             await self.send(iq, timeout)
-            whom = to or self.jid.domain
-            await self.wait(
-                lambda: pending.reply is not None, timeout, doing=f"waiting for a reply from {whom}"
-            )
+            await self.wait(answered, timeout, doing=f"waiting for a reply from {to or self.jid.domain}")
             assert pending.reply is not None
             return pending.reply
         finally:
@@ -314,7 +328,11 @@ class Session:
             if answer is not None:
                 self._reply(answer, stanza=False)
         elif self.on_nonza is not None:
-            self.on_nonza(frame)
+            try:
+                self.on_nonza(frame)
+            except Exception as error:  # noqa: BLE001 (kept, and raised by whoever waits: it must not tear the stream)
+                self.on_nonza, self.nonza_failure = None, error
+                self.fail(error)
 
     # -- stream management and the barrier --
 

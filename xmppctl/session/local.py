@@ -123,6 +123,16 @@ def error_of(reply: Frame) -> XmppctlError | None:
     return (kind or DaemonError)(message, hint=hint)
 
 
+def lost(nonza: Frame) -> int | None:
+    """How many stanzas or frames a <dropped/> tells of; None for any other element. Raises DaemonError."""
+    if nonza.names[0] != f"{NS_DAEMON} dropped":
+        return None
+    text = nonza.attributes.get("count", "")
+    if not (text.isascii() and text.isdigit()):
+        raise DaemonError(f"the daemon has dropped {text!r} stanzas, which is no number")
+    return int(text)
+
+
 async def ask(session: Session, type: str, request: str, timeout: float | None = None) -> Element:
     """Send the daemon a request (`request`: see `payload`); return the answer's payload, or the iq where it has none.
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from xmppctl.session import local
 from xmppctl.session.base import Session
 from xmppctl.session.deadline import Deadline
 from xmppctl.session.drive import drive
-from xmppctl.session.stream import StreamSession
-from xmppctl.stanza import build
 
 if TYPE_CHECKING:
     from xmppctl.config.settings import Settings
@@ -103,42 +102,21 @@ def run_attached(
     """As `run_direct`, on a stream that leads to a daemon (see `attach`). `note` hears of stanzas that were lost."""
 
     async def body(session: Session) -> T:
-        await _listen(session, observe, note)
+        if observe is None:
+            session.on_nonza = partial(_note_lost, note)
+        else:
+            from xmppctl.session.observe import Observation
+
+            await Observation(session, observe).begin()
         return await main(session)
 
     return _run(established, deadline, body, plugins=plugins)
 
 
-async def _listen(session: Session, observe: Observer | None, note: Callable[[str], None]) -> None:
-    """Have what the daemon tells beside stanzas heard, and what is to be observed sent."""
-    assert isinstance(session, StreamSession)
-
-    def dropped(count: int) -> None:
+def _note_lost(note: Callable[[str], None], nonza: Frame) -> None:
+    count = local.lost(nonza)
+    if count is not None:
         note(f"this command reads too slowly: the daemon has dropped {count} stanzas for it")
-
-    if observe is None:
-        session.on_daemon = lambda frame: dropped(_count(frame)) if frame.name == "dropped" else None
-        return
-    from xmppctl.session.relayed import Relayed
-
-    relayed = Relayed()
-
-    def take(frame: Frame) -> None:
-        if frame.name == "dropped":
-            observe.dropped(_count(frame))
-        elif frame.name == "frame":
-            shown = relayed.take(frame)
-            if shown is not None:
-                observe.take(shown)
-
-    session.on_daemon = take
-    terms = "".join(f"<term>{build.escape(term)}</term>" for term in observe.terms)
-    await local.ask(session, "set", local.payload("watch", terms))
-
-
-def _count(dropped: Frame) -> int:
-    text = dropped.attributes.get("count", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else 1
 
 
 def _run(
@@ -174,9 +152,10 @@ def both(one: OnFrame | None, other: OnFrame | None) -> OnFrame | None:
 
 
 def _checked(session: Session, result: T) -> T:
-    """`result`, unless `on_frame` failed while the stream was being closed: then nobody has heard of that yet."""
-    if session.tap_failure is not None:
-        raise session.tap_failure
+    """`result`, unless what was shown could not be while the stream was being closed: nobody has heard of that yet."""
+    failure = session.tap_failure or session.nonza_failure
+    if failure is not None:
+        raise failure
     return result
 
 

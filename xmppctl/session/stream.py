@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from xmppctl.errors import ConnectionLost
 from xmppctl.session.base import Session
 from xmppctl.session.failures import stream_error
-from xmppctl.session.local import NS_DAEMON
 from xmppctl.stanza.frame import NS_STREAM
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from xmppctl.session.deadline import Deadline
     from xmppctl.session.login import Established
@@ -21,14 +20,12 @@ if TYPE_CHECKING:
 class StreamSession(Session):
     """Takes over an established stream.
 
-    `attached`: it leads to a daemon, which answers incoming requests. `on_daemon` then hears of what is neither a
-    stanza nor the stream's: `<frame/>` and `<dropped/>` (see `local`). What it raises ends the session.
+    `attached`: it leads to a daemon, which answers incoming requests.
     """
 
     def __init__(self, established: Established, deadline: Deadline) -> None:
         super().__init__(established.jid, established.features, deadline)
         self.attached = established.local
-        self.on_daemon: Callable[[Frame], None] | None = None
         self._connection = established.connection
         self._early = established.frames
 
@@ -36,6 +33,11 @@ class StreamSession(Session):
     def tap_failure(self) -> Exception | None:
         """What `on_frame` raised while the stream was open or being closed."""
         return self._connection.tap_failure
+
+    @property
+    def unfinished(self) -> int:
+        """About how many bytes have come of a stanza that is not whole yet."""
+        return self._connection.unfinished
 
     def _write(self, data: bytes) -> None:
         self._connection.push(data)
@@ -79,19 +81,8 @@ class StreamSession(Session):
             super()._answer(request)
 
     def _nonza(self, frame: Frame) -> None:
-        if not self.attached:
-            super()._nonza(frame)
-        elif frame.namespace == NS_DAEMON:
-            self._of_daemon(frame)
-        elif frame.names[0] == f"{NS_STREAM} error":
+        if self.attached and frame.names[0] == f"{NS_STREAM} error":
             error = stream_error(frame, f"the daemon of {self.jid.bare}")
             self.fail(self._ended("has ended") if error.condition == "system-shutdown" else error)
         else:
             super()._nonza(frame)
-
-    def _of_daemon(self, frame: Frame) -> None:
-        if self.on_daemon is not None:
-            try:
-                self.on_daemon(frame)
-            except Exception as error:  # noqa: BLE001 (it must not tear the stream; it belongs to whoever waits)
-                self.fail(error)
