@@ -42,6 +42,25 @@ def test_an_answer_without_a_roster_is_an_empty_one():
     assert drive(roster.fetch(session)) == {}
 
 
+def test_progress_tells_what_has_come_of_a_large_one():
+    class Slow(MemorySession):
+        """Its answer comes in three reads."""
+
+        unfinished = 0
+
+        async def _pump(self, deadline, doing):
+            if self.unfinished < 3_000_000:
+                self.unfinished += 1_500_000
+                return
+            self.unfinished = 0
+            await super()._pump(deadline, doing)
+
+    told = []
+    session = Slow(lambda frame: [f"<iq type='result' id='{frame.id}'><query xmlns='{NS}'/></iq>"])
+    assert drive(roster.fetch(session, told.append)) == {}
+    assert told == ["1,464 KiB", "2,929 KiB"]
+
+
 def test_what_is_written_is_escaped():
     session = holding("")
     drive(roster.put(session, "a@b", "'<&", ["x<y", "x<y", "z"]))

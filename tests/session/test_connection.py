@@ -50,6 +50,16 @@ def test_a_wake_up_for_nothing_gives_no_frames(pair: Pair) -> None:
     assert not pair.connection.ended
 
 
+def test_how_much_has_come_of_a_stanza(pair: Pair) -> None:
+    pair.connection.pull(header().encode())
+    assert pair.connection.unfinished == 0
+    for part in (b"<message><body>", b"x" * 1000):
+        assert pair.connection.pull(part) == []
+    assert pair.connection.unfinished == 1015
+    assert len(pair.connection.pull(b"</body></message>")) == 1
+    assert pair.connection.unfinished == 0
+
+
 def test_the_end_of_the_stream_is_seen_once_and_torn_bytes_are_shown(pair: Pair) -> None:
     pair.peer.sendall(header().encode() + b"<message><body>to")
     assert [frame.name for frame in pair.read()] == ["stream"]

@@ -26,9 +26,14 @@ class Listing(NamedTuple):
     resources: dict[str, tuple[Resource, ...]] | None = None
 
 
-async def fetch(session: Session) -> dict[str, Contact]:
+async def fetch(session: Session, progress: Progress = lambda _: None) -> dict[str, Contact]:
     """The roster, by prepared JID, sorted by it (section 2.2). Raises StanzaRefused, DeadlineExceeded."""
-    reply = await session.request(build.iq("get", f"<query xmlns='{NS_ROSTER}'/>"))
+
+    def meanwhile() -> None:
+        if session.unfinished:
+            progress(f"{session.unfinished // 1024:,} KiB")
+
+    reply = await session.request(build.iq("get", f"<query xmlns='{NS_ROSTER}'/>"), meanwhile=meanwhile)
     reader = RosterReader(reply)
     reader.read()
     return dict(sorted(reader.contacts.items()))
@@ -40,7 +45,7 @@ async def listing(session: Session, progress: Progress = lambda _: None) -> List
     Raises StanzaRefused, DeadlineExceeded, the daemon's errors.
     """
     if not session.attached:
-        return Listing(list((await fetch(session)).values()))
+        return Listing(list((await fetch(session, progress)).values()))
     from xmppctl.session import local
 
     contacts: list[Contact] = []
@@ -49,7 +54,7 @@ async def listing(session: Session, progress: Progress = lambda _: None) -> List
     while True:
         page = await local.ask(session, "get", local.payload("contacts", attributes={"after": after}))
         if page.get("known") != "true":
-            return Listing(list((await fetch(session)).values()))  # the server's own answer says why
+            return Listing(list((await fetch(session, progress)).values()))  # the server's own answer says why
         for item in page:
             contact = _contact(item)
             contacts.append(contact)

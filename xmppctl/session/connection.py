@@ -51,6 +51,8 @@ class Connection:
         self.failure: XmppctlError | None = None
         self.out = bytearray()  # what the socket has yet to take
         self.first = b""  # the stream's first bytes
+        #: About how many bytes have come of a stanza that is not whole yet.
+        self.unfinished = 0
         self._cipher: Cipher | None = None
         self._splitter = Splitter("in", max_bytes=max_bytes)
         self._tap = None
@@ -125,6 +127,7 @@ class Connection:
             self._show_rest()
             self._refuse(violation)
             return frames
+        self.unfinished = 0 if frames else self.unfinished + len(plain)
         self._show(frames)
         if self.ended:
             self._show_rest()
