@@ -227,14 +227,8 @@ class App:
         """
         if needs_daemon is not None:
             raise needs_daemon
-        if self.choice("daemon", "auto", ("auto", "only", "off")) == "only":
-            raise DaemonError("there is no daemon to go through", hint="leave out --daemon only")
         timeout = self.timeout(follow=follow)
-        if self._runner is None:
-            from xmppctl.session.run import run_direct
-
-            self._runner = run_direct
-        return self._runner(
+        return self._way_to_a_session(own=settings is not None)(
             settings or self.settings(),
             main,
             plugins=plugins,
@@ -245,6 +239,25 @@ class App:
             note=self.detail,
             nameserver=self.environ.get("XMPPCTL_NAMESERVER") or None,
         )
+
+    def _way_to_a_session(self, *, own: bool) -> Runner:
+        """What opens one; `own`: on a stream of its own. Raises DaemonError where --daemon only forbids that."""
+        mode = self.choice("daemon", "auto", ("auto", "only", "off"))
+        if own and mode == "only":
+            raise DaemonError(
+                "this logs in by itself, never through a daemon", hint="leave out --daemon only"
+            )
+        if self._runner is not None:
+            return self._runner
+        if own or mode == "off":
+            from xmppctl.session.run import run_direct
+
+            return run_direct
+        from functools import partial
+
+        from xmppctl.cli.reach import run
+
+        return partial(run, mode="only" if mode == "only" else "auto", environ=self.environ, warn=self.note)
 
     def _tell_step(self, step: Step) -> None:
         from xmppctl.cli import steps

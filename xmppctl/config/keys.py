@@ -43,7 +43,7 @@ KEYS: Final = {
         Key("plain", "flag", "the server may be sent the password itself (SASL PLAIN), inside TLS", "",
             "XMPPCTL_PLAIN"),
         Key("resource", "text", "the resource to ask for", "--resource", "XMPPCTL_RESOURCE"),
-        Key("persist", "duration", "how long an idle daemon is to stay; this version has no daemon yet", "",
+        Key("persist", "duration", "start a daemon when it is first needed; it ends after idling so long", "",
             "XMPPCTL_PERSIST"),
     )
 }  # fmt: skip

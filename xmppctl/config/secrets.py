@@ -119,24 +119,24 @@ class FilePassword(PasswordSource):
 
     def __init__(self, path: Path, origin: str) -> None:
         super().__init__(origin)
-        self._path = path
+        self.path = path
         self._from_pipe: Secret | None = None
 
     def describe(self) -> str:
-        return f"file {self._path}"
+        return f"file {self.path}"
 
     def get(self, seconds: float | None = None) -> Secret:
         if self._from_pipe is not None:
             return self._from_pipe
-        what = f"password file {self._path}"
+        what = f"password file {self.path}"
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         except OSError as error:
             raise SecretError(f"cannot read the {what}: {error.strerror or error}", hint=WAYS) from None
         try:
             found = os.fstat(descriptor)
             if not stat.S_ISFIFO(found.st_mode):
-                refuse_readable(self._path, found)
+                refuse_readable(self.path, found)
             text = read_line(descriptor, PATIENCE if seconds is None else seconds, what)
         finally:
             os.close(descriptor)

@@ -61,9 +61,7 @@ class Local:
 
         Raises the error that it answers with, DeadlineExceeded, ConnectionLost.
         """
-        self._stream.limit = deadline
-        iq = build.iq(type, request, to=local.DAEMON)
-        return _result(self._stream.ask(iq, "waiting for its answer"), self._stream.where)
+        return self._ask(build.iq(type, request, to=local.DAEMON), deadline, "waiting for the answer")
 
     def bind(self, deadline: Deadline) -> Established:
         """Wait until the daemon is online, and take part in its session.
@@ -71,9 +69,14 @@ class Local:
         Raises the error that keeps it from coming online, DeadlineExceeded, ConnectionLost.
         """
         stream = self._stream
-        stream.limit = deadline
-        iq = build.iq("set", f"<bind xmlns='{NS_BIND}'/>")
-        reply = _result(stream.ask(iq, "waiting for it to come online"), stream.where)
+        try:
+            reply = self._ask(build.iq("set", f"<bind xmlns='{NS_BIND}'/>"), deadline, "waiting for the JID")
+        except DeadlineExceeded:
+            raise DeadlineExceeded(
+                f"{stream.where} did not come online"
+                + (f" in {deadline.seconds:g} s" if deadline.seconds else ""),
+                hint="see what keeps it from that: xmppctl daemon status",
+            ) from None
         text = reply.element().findtext(f"{{{NS_BIND}}}bind/{{{NS_BIND}}}jid") or ""
         try:
             jid = Jid.parse(text)
@@ -81,15 +84,20 @@ class Local:
             raise DaemonError(f"{stream.where} bound no address: {error.message}", hint=_RESTART) from None
         return Established(stream.connection, jid, self._features, "", stream.rest(), local=True)
 
+    def _ask(self, iq: str, deadline: Deadline, doing: str) -> Frame:
+        stream = self._stream
+        stream.limit = deadline
+        try:
+            reply = stream.ask(iq, doing)
+        except ConnectionLost as error:
+            raise ConnectionLost(error.message, hint="see why: xmppctl daemon logs") from None
+        if reply.type == "error":
+            raise local.error_of(reply) or login_refusal(reply, stream.where, BINDING)
+        return reply
+
     def close(self) -> None:
         """End the stream at once, in order. Never raises."""
         self._stream.close()
-
-
-def _result(reply: Frame, where: str) -> Frame:
-    if reply.type == "error":
-        raise local.error_of(reply) or login_refusal(reply, where, BINDING)
-    return reply
 
 
 def reach(
@@ -135,7 +143,9 @@ def misfit(hello: Hello, settings: Settings) -> DaemonError | None:
     """Why a daemon that says `hello` is not for a command with these settings; None if it is. Pure."""
     where = f"the daemon of {settings.name}"
     which = chosen(settings)
-    again = f"end it: xmppctl daemon stop {which}; then repeat this, or start it: xmppctl daemon start {which}"
+    again = (
+        f"end it: xmppctl daemon stop {which}; then repeat this, or start it: xmppctl daemon start {which}"
+    )
     if hello.version != local.VERSION or hello.program != __version__:
         return DaemonError(
             f"{where} is of another release (xmppctl {hello.program}, protocol {hello.version}; "
@@ -220,7 +230,8 @@ def _check_file(path: Path, found: os.stat_result) -> None:
         raise DaemonError(f"{path} belongs to another user (uid {found.st_uid})", hint=hint)
     if found.st_mode & 0o077:
         raise DaemonError(
-            f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):04o})", hint=f"chmod 600 {path}"
+            f"{path} is open to other users (mode {stat.S_IMODE(found.st_mode):04o})",
+            hint=f"chmod 600 {path}",
         )
 
 
@@ -232,7 +243,8 @@ def _check_peer(sock: socket.socket, where: str) -> int | None:
         raise DaemonError(f"the kernel does not tell who {where} is: {error.strerror or error}") from None
     if peer.uid != os.geteuid():
         raise DaemonError(
-            f"{where} runs as another user (uid {peer.uid})", hint="nothing was sent to it; who has started it?"
+            f"{where} runs as another user (uid {peer.uid})",
+            hint="nothing was sent to it; who has started it?",
         )
     return peer.pid
 
