@@ -88,9 +88,10 @@ def test_a_kill_leaves_nothing_that_counts(lock: Path, holder: subprocess.Popen[
 
 
 def test_a_signal_goes_to_the_holder(lock: Path, holder: subprocess.Popen[bytes]) -> None:
-    assert instance.send_signal(lock, signal.SIGKILL) == holder.pid
+    assert not instance.send_signal(lock, os.getpid(), signal.SIGKILL)
+    assert instance.send_signal(lock, holder.pid, signal.SIGKILL)
     assert holder.wait(10) == -signal.SIGKILL
-    assert instance.send_signal(lock, signal.SIGKILL) is None
+    assert not instance.send_signal(lock, holder.pid, signal.SIGKILL)
 
 
 @pytest.mark.skipif(
@@ -104,7 +105,8 @@ def test_a_signal_never_goes_to_a_stranger_whose_number_stands_in_the_lock(
     try:
         lock.write_text(f"{stranger.pid}\n")
         assert instance.is_running(lock)
-        assert instance.send_signal(lock, signal.SIGKILL) is None
+        assert not instance.send_signal(lock, stranger.pid, signal.SIGKILL)
+        assert not instance.send_signal(lock, holder.pid, signal.SIGKILL)
         assert stranger.poll() is None and holder.poll() is None
     finally:
         stranger.kill()

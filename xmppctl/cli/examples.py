@@ -63,6 +63,15 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
     "version": (
         Example("Ask the own server what it runs", "xmppctl -a alice version"),
     ),
+    "daemon": (
+        Example("Start a daemon, see it, and go through it",
+                "xmppctl -a alice daemon start\nxmppctl -a alice daemon status\nxmppctl -a alice send bob@localhost hello"),
+        Example("See what all your daemons do", "xmppctl daemon status --all"),
+        Example("Read its log", "xmppctl -a alice daemon logs --lines 20"),
+        Example("Have systemd keep it running",
+                "xmppctl -a alice daemon unit systemd > xmppctl-alice.service"),
+        Example("End it", "xmppctl -a alice daemon stop"),
+    ),
     "account": (
         Example("See each step of a login, and where it breaks", "xmppctl account test alice"),
         Example("See where each setting comes from", "xmppctl account show alice --origin"),

@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "disco": ("disco", "Ask what an entity is and has"),
     "ping": ("ping", "Measure the way to an entity and back"),
     "version": ("version", "Ask an entity for its software's version"),
+    "daemon": ("daemon", "Hold a connection in the background for all commands"),
     "account": ("account", "Configure, test and register accounts"),
     "sandbox": ("sandbox", "Run a local server with two accounts to try things on"),
     "demo": ("demo", "See the main job done on a local sandbox"),

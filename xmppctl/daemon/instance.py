@@ -65,26 +65,23 @@ def pid(path: Path) -> int | None:
     return number if known else None
 
 
-def send_signal(path: Path, number: signal.Signals) -> int | None:
-    """Send a signal to the daemon that holds the lock, and to nobody else; its process id, None where it was not sent."""
-    found = pid(path)
-    if found is None:
-        return None
-    if not hasattr(os, "pidfd_open"):
-        with suppress(ProcessLookupError):
-            os.kill(found, number)
-            return found
-        return None
+def send_signal(path: Path, whom: int, number: signal.Signals) -> bool:
+    """Send a signal to the process `whom`, if it is the daemon that holds the lock; whether it was sent."""
+    if pid(path) != whom:
+        return False
     with suppress(ProcessLookupError):
-        descriptor = os.pidfd_open(found)
+        if not hasattr(os, "pidfd_open"):
+            os.kill(whom, number)
+            return True
+        descriptor = os.pidfd_open(whom)
         try:
             # Asked again now that the descriptor pins the process: the number can no longer become another's.
-            if pid(path) == found:
+            if pid(path) == whom:
                 signal.pidfd_send_signal(descriptor, number)
-                return found
+                return True
         finally:
             os.close(descriptor)
-    return None
+    return False
 
 
 def _holds(number: int, path: Path) -> bool | None:

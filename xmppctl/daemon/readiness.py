@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import MutableMapping
-from contextlib import suppress
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from xmppctl.errors import XmppctlError
@@ -35,6 +35,21 @@ class Readiness:
         self._service = environ.pop(_NOTIFY_VARIABLE, "")
         #: Whether a command has started this process to stay behind.
         self.in_background = self._pipe is not None
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """What is raised inside is told as what keeps it from serving, if it has not said yet that it serves."""
+        from xmppctl.config import crash
+
+        try:
+            yield
+        except XmppctlError as error:
+            self.failed(error)
+            raise
+        except Exception as error:  # noqa: BLE001 (told, and raised as what it is: a bug)
+            told = crash.bug(error)
+            self.failed(told)
+            raise told from None
 
     def ready(self) -> None:
         """It serves."""
