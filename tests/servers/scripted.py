@@ -17,7 +17,7 @@ import pytest
 from tests.servers.timeless import HEADER, Side
 from xmppctl.errors import TcpError
 from xmppctl.session.acks import NS_SM
-from xmppctl.session.base import NS_PING
+from xmppctl.session.base import NS_PING, NS_ROSTER
 from xmppctl.session.connection import Connection
 from xmppctl.session.established import Established
 from xmppctl.session.memory import Responder
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from xmppctl.config.settings import Settings
 
 FOOTER = b"</stream:stream>"
+_ROSTER = f"{NS_ROSTER} query"
 
 
 class ScriptedServer:
@@ -58,10 +59,6 @@ class ScriptedServer:
         """Send these, in order, behind what was sent."""
         data = "".join(stanzas).encode()
         self._side.call(lambda: self._write(data))
-
-    def hang_up(self) -> None:
-        """Break the connection."""
-        self._side.call(self._close)
 
     def _readable(self) -> None:
         try:
@@ -132,7 +129,8 @@ class ScriptedServer:
 
 
 class Upstream(ScriptedServer):
-    """The server of a daemon. It has acknowledgements, and answers what the daemon asks for itself.
+    """The server of a daemon. It has acknowledgements, and answers what the daemon asks for itself; the roster only
+    where the responder says that it `has_roster`.
 
     The responder sees what the client sent, with the ids that the client gave, as it would without a daemon.
     """
@@ -159,6 +157,10 @@ class Upstream(ScriptedServer):
         known = self._ids.arrived(frame) if request else frame
         if known is not None:
             super()._answer(known)
+        elif _ROSTER in frame.payloads and getattr(self._responder, "has_roster", False):
+            super()._answer(frame)
+        elif _ROSTER in frame.payloads:
+            self._write(f"<iq type='error' id='{frame.id}' to='{self._jid}'><error type='cancel'/></iq>".encode())
         else:
             self._write(f"<iq type='result' id='{frame.id}' to='{self._jid}'/>".encode())
 
@@ -183,7 +185,13 @@ def running_daemon(
         return LoggedIn(done.connection, done.jid, done.features, None, (), {})
 
     async def start() -> tuple[Daemon, asyncio.Task[None]]:
-        daemon = Daemon(settings, lambda: None, socket=runtime / "sock", log=Log(directory / "daemon.log"))
+        daemon = Daemon(
+            settings,
+            lambda: None,
+            socket=runtime / "sock",
+            spool=runtime / "spool.db",
+            log=Log(directory / "daemon.log"),
+        )
         running = asyncio.create_task(daemon.run())
         while not (runtime / "sock").exists():
             await asyncio.sleep(0)
