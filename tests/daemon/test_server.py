@@ -379,9 +379,22 @@ def test_the_end_is_told_to_everybody(house: House, path: Path) -> None:
             assert not path.exists()
             with pytest.raises(OSError):
                 await place.call()
-            await place.server.close(SECONDS)
+            closing = asyncio.create_task(place.server.close(SECONDS))
             told = await caller.rest()
             assert "<system-shutdown" in told and told.endswith("</stream:stream>")
+            assert not closing.done(), "it has not closed its socket"
+            caller.close()
+            await closing
             assert not place.server.connections
+
+    run(body)
+
+
+def test_whoever_stays_when_the_end_was_told_is_cut_off(house: House, path: Path) -> None:
+    async def body() -> None:
+        async with listening(house, path) as place:
+            await (await place.call()).bind()
+            await place.server.close(0.05)
+            await eventually(lambda: not place.server.connections)
 
     run(body)

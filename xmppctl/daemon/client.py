@@ -202,10 +202,12 @@ class Client:
         if not frame.names:
             return  # white space keeps the connection alive
         kind = _KINDS.get(frame.names[0])
-        if kind is not None:
+        if kind is not None and self.opened:
             self._stanza(frame, kind)
         elif frame.kind == "stream":
             self._stream(frame)
+        elif not self.opened:
+            self.end("invalid-namespace", f"a stream begins with <stream/> in {NS_STREAM}")
         elif frame.namespace == NS_SM:
             self._acknowledgements(frame)
         else:

@@ -255,8 +255,9 @@ class _Connection(asyncio.Protocol):
             self._loop.call_later(_LOOK_SECONDS, self._look)
 
     def _finish(self) -> None:
-        """Nothing more is written. It is the client that closes: what it has sent and nobody reads would cost it what it
-        has not read (the kernel tells of a reset first).
+        """Nothing more is written. It is the client that closes.
+
+        Closed by us, a socket in which something of the client's lies unread would cost it what it has not read.
         """
         assert self._transport is not None
         self._finished = True
