@@ -66,6 +66,7 @@ class Liveness:
         self._suspends = Suspends(now, elapsed)
         self._heard = now
         self._asked: float | None = None  # when the question that is open was asked
+        self._longer = 0.0
         self._since = now  # since when there was neither a sound nor any progress with what we send
         self._backlog = 0
 
@@ -73,10 +74,11 @@ class Liveness:
         """Something came from the server."""
         self._heard = self._since = now
 
-    def asked(self, now: float) -> None:
-        """The server was asked for an answer."""
+    def asked(self, now: float, longer: float = 0.0) -> None:
+        """The server was asked for an answer; what it has to do before that may take it so many seconds longer."""
         if self._asked is None:
             self._asked = self._since = now
+            self._longer = longer
 
     def answered(self, now: float) -> None:
         """It has answered."""
@@ -93,13 +95,15 @@ class Liveness:
         self._backlog = backlog
         slept = self._suspends.noticed(now)
         if self._asked is not None:
-            silent = now - self._since >= self._patience
-            return "dead" if silent or (now - self._asked >= self._answer and not backlog) else "ok"
+            silent = now - self._since >= self._patience + self._longer
+            late = now - self._asked >= self._answer + self._longer and not backlog
+            return "dead" if silent or late else "ok"
         return "ask" if slept or now - self._heard >= self._idle else "ok"
 
     def wait(self, now: float) -> float:
         """Seconds until the next check makes sense."""
-        due = self._heard + self._idle if self._asked is None else self._since + self._patience
+        waits = self._asked is not None
+        due = self._since + self._patience + self._longer if waits else self._heard + self._idle
         return min(self._tick, max(due - now, 0.0) + 0.001)
 
 

@@ -44,6 +44,8 @@ class Outbox:
         self.unacknowledged_bytes = 0
         #: Stanzas that were written since the server was last asked what it has.
         self.unasked = 0
+        #: The size of the largest of those.
+        self.largest = 0
         #: Stanzas that were ever written, those that were written again included.
         self.written = 0
         self._wanted = 0  # of all stanzas here, how many somebody wants to be acknowledged soon
@@ -71,19 +73,24 @@ class Outbox:
 
     # -- out --
 
-    def take(self, limit: int) -> bytes:
-        """What to write next: whole stanzas, no more when `limit` bytes are reached. They count as written now."""
+    def take(self, limit: int, window: int) -> bytes:
+        """What to write next: whole stanzas, no more when `limit` bytes are reached. They count as written now.
+
+        `window` is how many may be unacknowledged then.
+        """
         held, unacknowledged = self.held, self.unacknowledged
         parts: list[bytes] = []
         size = 0
-        room = self._window - len(unacknowledged) if self._window else -1
-        while held and size < limit and room:
+        room = (min(window, self._window) if self._window else window) - len(unacknowledged)
+        while held and size < limit and room > 0:
             stanza = held.popleft()
             stanza.written = True
             unacknowledged.append(stanza)
             parts.append(stanza.data)
             size += len(stanza.data)
             room -= 1
+            if len(stanza.data) > self.largest:
+                self.largest = len(stanza.data)
         self.held_bytes -= size
         self.unacknowledged_bytes += size
         self.unasked += len(parts)
@@ -91,6 +98,10 @@ class Outbox:
         return b"".join(parts)
 
     # -- acknowledgements --
+
+    def note_asked(self) -> None:
+        """The server was asked what it has."""
+        self.unasked = self.largest = 0
 
     def want(self) -> None:
         """All that is here now should be acknowledged soon."""
@@ -156,7 +167,7 @@ class Outbox:
     def _forget_unacknowledged(self) -> None:
         self.unacknowledged.clear()
         self.unacknowledged_bytes = 0
-        self.unasked = 0
+        self.note_asked()
 
     # -- stanzas that the server does not bear --
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from xmppctl.daemon import liveness
 from xmppctl.daemon.management import count, too_many
 from xmppctl.daemon.outbox import TooManyHandled
+from xmppctl.daemon.pace import Pace, allowance
 from xmppctl.errors import ConnectionLost, StreamError, XmppctlError
 from xmppctl.session.acks import NS_SM, REQUEST
 from xmppctl.session.base import NS_PING
@@ -89,6 +90,7 @@ class Stream:
             answer=timing.answer,
             tick=timing.tick,
         )
+        self._pace = Pace()
         self._timer: asyncio.Handle | None = None
         self._scheduled = False
         self._writing = False
@@ -200,12 +202,15 @@ class Stream:
 
     def _take_answer(self, frame: Frame) -> None:
         handled = count(frame.attributes.get("h"))
+        told = True
         try:
             if handled is None:
                 raise TooManyHandled(0, 0)
-            self._note_answer(self._outbox.handled(handled))
+            told = self._outbox.handled(handled)
         except TooManyHandled as error:
             self._refuse(error, frame)
+        finally:
+            self._note_answer(told)
 
     def _refuse(self, error: TooManyHandled, frame: Frame) -> None:
         """The counts have come apart: the stream is of no use any more, nor is a resumption of it."""
@@ -261,9 +266,10 @@ class Stream:
             data += self._management.answer()
         if self._leaving:
             return data
-        data += self._outbox.take(room)
         outbox = self._outbox
-        due = outbox.wanting or outbox.unasked >= _ASK_EVERY
+        pace = self._pace
+        data += outbox.take(min(room, pace.bytes - outbox.unacknowledged_bytes), pace.window)
+        due = outbox.wanting or (outbox.held and outbox.unacknowledged) or outbox.unasked >= _ASK_EVERY
         if due and not self._asked and (outbox.unasked or not self._stalled):
             data += self._question()
         return data
@@ -280,13 +286,18 @@ class Stream:
     def _note_question(self) -> None:
         self._asked = True
         self._stalled = False
-        self._outbox.unasked = 0
-        self._liveness.asked(self._loop.time())
+        now, outbox = self._loop.time(), self._outbox
+        self._liveness.asked(now, allowance(outbox.largest))
+        self._pace.asked(now, len(outbox.unacknowledged), outbox.unacknowledged_bytes)
+        outbox.note_asked()
 
     def _note_answer(self, told: bool) -> None:
+        now = self._loop.time()
+        if self._asked:
+            self._pace.answered(now)
+        self._liveness.answered(now)
         self._asked = False
         self._stalled = not told
-        self._liveness.answered(self._loop.time())
 
     def _await_room(self, wanted: bool) -> None:
         if wanted and not self._writing:
