@@ -185,7 +185,7 @@ class AttachedRunner(SocketRunner):
         server = Upstream(side, self._responder, Jid.parse(FULL))
         with running_daemon(side, server, settings, self._directory, patches) as path:
             deadline = Deadline(timeout)
-            local = reach(path, settings.name, settings.jid.domain, deadline, on_frame=on_frame)
+            local = reach(path, settings, deadline, on_frame=on_frame)
             assert local is not None and misfit(local.hello, settings) is None
             return run_attached(
                 local.bind(deadline),

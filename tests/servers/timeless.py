@@ -122,20 +122,23 @@ class Script:
     def __init__(self, session: Session, side: Side, sock: socket.socket, server: ScriptedServer) -> None:
         self.sent: list[Frame] = []
         self.written = 0
+        self.woken = 0
         self._side = side
         self._socket = sock
         self._server = server
         self._splitter = Splitter("out")
         self._splitter.feed(HEADER)
         self._session_write = session._write
+        self._session_wake = session.wake
         if sock not in side.sockets:
             side.sockets.append(sock)
         told: Any = session
         told._write = self._write
+        told.wake = self._wake
         told.script = self
         told.sent = self.sent
         told.deliver = server.deliver
-        told.hang_up = server.hang_up
+        told.hang_up = self.hang_up
 
     def _write(self, data: bytes) -> None:
         for frame in self._splitter.feed(data):
@@ -144,6 +147,15 @@ class Script:
                 self._server.note(frame)
         self.written += 1
         self._session_write(data)
+
+    def _wake(self) -> None:
+        self.woken += 1
+        self._session_wake()
+
+    def hang_up(self) -> None:
+        """Break the connection: what is at its other end, server or daemon, is gone."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def settle(self) -> None:
         """Return when there is something to read, or nothing will come."""
@@ -187,17 +199,20 @@ def _without_time_on_a_loop(
         script: Script | None = getattr(session, "script", None)
         if script is None or session.closed:
             return await pump(session, deadline, doing)
+        # What wakes the session may come before the task below waits for it.
+        woken, written = script.woken, -1
         waiting = asyncio.ensure_future(pump(session, deadline, doing))
-        written = -1
         try:
             while not await _turn(waiting) and written != script.written:
                 written = script.written
                 script.settle()
         finally:
             waiting.cancel()
-        if not waiting.done() and session._failure is None:
+        if waiting.done():
+            return waiting.result()
+        if woken == script.woken and session._failure is None:
             raise deadline.error(doing)
-        return waiting.result() if waiting.done() else None
+        return None
 
     return _pump
 
