@@ -37,6 +37,7 @@ class FakeLink:
         self.unacknowledged: list[Outgoing] = []
         self.held: list[Outgoing] = []
         self.asked = 0
+        self._beginning = False
         self.hub: Hub
 
     @property
@@ -49,7 +50,7 @@ class FakeLink:
         return self.texts[-1]
 
     def send(self, stanza: Outgoing) -> None:
-        if self.state == "online":
+        if self.state == "online" and not self._beginning:
             self._write(stanza)
         else:
             self.held.append(stanza)
@@ -74,7 +75,9 @@ class FakeLink:
         self.state, self.jid = "online", jid
         again, self.unacknowledged = self.unacknowledged, []
         held, self.held = self.held, []
+        self._beginning = True
         first = list(self.hub.online(jid, resumed=resumed))
+        self._beginning = False
         if resumed:
             assert first == []
             left = [*again, *held, *self.held]
