@@ -21,10 +21,9 @@ from tests.servers.scripted import ScriptedServer, Upstream, running_daemon
 from tests.servers.timeless import Script, Side, no_time
 from xmppctl.cli.app import App
 from xmppctl.cli.entry import run
-from xmppctl.session.deadline import Deadline
 from xmppctl.session.drive import drive
 from xmppctl.session.memory import MemorySession, Responder
-from xmppctl.session.run import both, run_attached, run_direct
+from xmppctl.session.run import both, run_direct
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.jid import Jid
 
@@ -99,8 +98,18 @@ class MemoryRunner(Runner):
     """On a session without a network."""
 
     def __call__(
-        self, settings: Any, main: Main, *, plugins: bool, on_frame: Any, observe: Any = None, **_: Any
+        self,
+        settings: Any,
+        main: Main,
+        *,
+        plugins: bool,
+        on_frame: Any,
+        observe: Any = None,
+        needs_daemon: Any = None,
+        **_: Any,
     ) -> Any:
+        if needs_daemon is not None:
+            raise needs_daemon
         taps = both(on_frame, observe and observe.take)
         session = MemorySession(self._responder, jid=FULL, features=self._features, on_frame=taps)
         self.sessions.append(session)
@@ -167,33 +176,20 @@ class AttachedRunner(SocketRunner):
     """On a daemon, whose server plays the script."""
 
     def _open(
-        self,
-        side: Side,
-        patches: pytest.MonkeyPatch,
-        settings: Any,
-        main: Main,
-        *,
-        plugins: bool,
-        timeout: float | None,
-        on_frame: Any,
-        observe: Any,
-        note: Any,
-        **_: Any,
+        self, side: Side, patches: pytest.MonkeyPatch, settings: Any, main: Main, **options: Any
     ) -> Any:
-        from xmppctl.session.attach import misfit, reach
+        from xmppctl.cli import reach
 
+        environ = dict(os.environ) | {"XDG_RUNTIME_DIR": str(self._directory)}
         server = Upstream(side, self._responder, Jid.parse(FULL))
-        with running_daemon(side, server, settings, self._directory, patches) as path:
-            deadline = Deadline(timeout)
-            local = reach(path, settings, deadline, on_frame=on_frame)
-            assert local is not None and misfit(local.hello, settings) is None
-            return run_attached(
-                local.bind(deadline),
+        with running_daemon(side, server, settings, environ, self._directory, patches):
+            return reach.run(
+                settings,
                 self._scripted(side, server, main),
-                plugins=plugins,
-                deadline=deadline,
-                observe=observe,
-                note=note,
+                mode="only",
+                environ=environ,
+                warn=options["note"],
+                **options,
             )
 
 

@@ -225,8 +225,6 @@ class App:
         another account than `settings()`, always on a stream of its own. `needs_daemon`: what is done makes no sense on
         a stream of its own; raised where no daemon can be attached to.
         """
-        if needs_daemon is not None:
-            raise needs_daemon
         timeout = self.timeout(follow=follow)
         return self._way_to_a_session(own=settings is not None)(
             settings or self.settings(),
@@ -235,6 +233,7 @@ class App:
             timeout=timeout,
             on_frame=self._taps(on_frame),
             observe=observe,
+            needs_daemon=needs_daemon,
             progress=progress or (self._tell_step if self.verbose else None),
             note=self.detail,
             nameserver=self.environ.get("XMPPCTL_NAMESERVER") or None,

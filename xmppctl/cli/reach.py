@@ -70,6 +70,7 @@ def run(
     timeout: float | None,
     on_frame: OnFrame | None,
     observe: Observer | None,
+    needs_daemon: DaemonError | None,
     progress: Callable[[Step], None] | None,
     note: Callable[[str], None],
     nameserver: str | None,
@@ -85,6 +86,7 @@ def run(
         plugins=plugins,
         on_frame=on_frame,
         observe=observe,
+        needs_daemon=needs_daemon,
         progress=progress,
         note=note,
         nameserver=nameserver,
@@ -96,7 +98,7 @@ def run(
         from xmppctl.session.relayed import MAX_RELAYED_BYTES
 
         max_bytes = MAX_RELAYED_BYTES
-    reach = _Reach(settings, mode, environ, warn, note, timeout)
+    reach = _Reach(settings, mode, environ, warn, note, timeout, needs_daemon)
     established = reach.session(partial(attach.reach, on_frame=on_frame, max_bytes=max_bytes))
     if established is None:
         return direct(timeout=reach.deadline.left())
@@ -108,7 +110,8 @@ def run(
 class _Reach:
     """Looks for the daemon of an account, starts it where it is to be started, and attaches to it.
 
-    `deadline` is the command's; a person who types a password does so before its clock starts.
+    `deadline` is the command's; a person who types a password does so before its clock starts. `needs_daemon` is raised
+    where there is none.
     """
 
     def __init__(
@@ -119,10 +122,12 @@ class _Reach:
         warn: Callable[[str], None],
         note: Callable[[str], None],
         timeout: float | None,
+        needs_daemon: DaemonError | None,
     ) -> None:
         self.deadline = Deadline(timeout)
         self._settings = settings
-        self._mode: Mode = mode
+        self._mode: Mode = mode if needs_daemon is None else "only"
+        self._needs_daemon = needs_daemon if mode != "only" else None
         self._environ = environ
         self._warn = warn
         self._note = note
@@ -217,6 +222,8 @@ class _Reach:
 
     def _go_without(self, look: Look) -> None:
         """Go on without a daemon, or raise DaemonError where only one will do."""
+        if look.found == "nothing" and self._needs_daemon is not None:
+            raise self._needs_daemon
         name, which = self._settings.name, attach.chosen(self._settings)
         start = f"start it: xmppctl daemon start {which}"
         if look.found == "stale":

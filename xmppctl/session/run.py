@@ -13,6 +13,7 @@ from xmppctl.session.drive import drive
 
 if TYPE_CHECKING:
     from xmppctl.config.settings import Settings
+    from xmppctl.errors import DaemonError
     from xmppctl.session.connection import OnFrame
     from xmppctl.session.established import Established
     from xmppctl.session.login import Step
@@ -50,6 +51,7 @@ class Runner(Protocol):
         timeout: float | None,
         on_frame: OnFrame | None,
         observe: Observer | None,
+        needs_daemon: DaemonError | None,
         progress: Callable[[Step], None] | None,
         note: Callable[[str], None],
         nameserver: str | None,
@@ -64,6 +66,7 @@ def run_direct(
     timeout: float | None,
     on_frame: OnFrame | None = None,
     observe: Observer | None = None,
+    needs_daemon: DaemonError | None = None,
     progress: Callable[[Step], None] | None = None,
     note: Callable[[str], None] = lambda _: None,
     nameserver: str | None = None,
@@ -71,8 +74,10 @@ def run_direct(
     """Log in on a stream of our own, run `main(session)`, close the stream properly, return `main`'s result.
 
     `timeout` is in seconds, for all of it (None: no limit but for connecting). What gives the password (a person, a
-    program) gets as long before the clock starts. On an event loop only with `plugins`.
+    program) gets as long before the clock starts. On an event loop only with `plugins`. Raises `needs_daemon`.
     """
+    if needs_daemon is not None:
+        raise needs_daemon
     from xmppctl.session.login import login
 
     patience = CONNECT_SECONDS if timeout is None else timeout

@@ -239,7 +239,8 @@ def daemon(items, presence="true"):
         assert frame.to == "daemon.xmppctl.invalid"
         return [
             f"<iq type='result' id='{frame.id}' from='daemon.xmppctl.invalid'>"
-            f"<contacts xmlns='urn:xmppctl:daemon:1' known='true' total='2' presence='{presence}'>{items}</contacts></iq>"
+            f"<contacts xmlns='urn:xmppctl:daemon:1' known='true' total='2' presence='{presence}'>"
+            f"{items}</contacts></iq>"
         ]
 
     return respond

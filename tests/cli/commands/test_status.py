@@ -28,10 +28,56 @@ def back(ran):
     return [] if ran.session.attached else [("unavailable", {})]
 
 
-def test_without_a_daemon_it_must_hold(run_cli):
-    ran = run_cli("status", "away")
+@pytest.mark.kinds("memory", "direct", why="there is a daemon")
+@pytest.mark.parametrize("state", ["away", "offline"])
+def test_without_a_daemon_it_must_hold(run_cli, state):
+    ran = run_cli("status", state)
     assert ran.code == 9 and ran.session is None
-    assert "--hold" in ran.stderr
+    assert (
+        ("--hold" in ran.stderr)
+        == ("daemon start --jid romeo@montague.example" in ran.stderr)
+        == (state == "away")
+    )
+
+
+@pytest.mark.kinds("attached", why="it is about what a daemon does")
+def test_a_daemon_shows_it_and_the_command_is_done(run_cli):
+    upstream = []
+
+    def respond(frame):
+        if frame.kind == "presence":
+            upstream.append((frame.type, texts(frame.element())))
+        return None
+
+    ran = run_cli("status", "away", "out to lunch", "-o", "jsonl", responder=respond)
+    assert ran.code == 0
+    shown = {"show": "away", "status": "out to lunch", "priority": "-1"}
+    assert upstream[0] == (None, shown)
+    (record,) = ran.records
+    assert {key: record[key] for key in ("jid", "state", "status", "priority")} == {
+        "jid": "romeo@montague.example/orchard",
+        "state": "away",
+        "status": "out to lunch",
+        "priority": -1,
+    }
+
+
+@pytest.mark.kinds("attached", why="it is about what a daemon does")
+def test_a_daemon_takes_it_back(run_cli):
+    ran = run_cli("status", "offline", "-o", "jsonl")
+    assert ran.code == 0
+    (record,) = ran.records
+    assert record["state"] == "offline" and "priority" not in record
+
+
+@pytest.mark.kinds("attached", why="it is about what a daemon does")
+def test_a_presence_that_the_server_refuses_to_a_daemon_is_1(run_cli):
+    def respond(frame):
+        return (
+            ["<presence type='error'><error type='auth'/></presence>"] if frame.kind == "presence" else None
+        )
+
+    assert run_cli("status", "chat", responder=respond).code == 1
 
 
 def test_holds_a_presence_and_takes_it_back(run_cli):

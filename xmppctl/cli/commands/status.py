@@ -80,15 +80,19 @@ def command(app: App, words: tuple[str, ...], hold: str | None, priority: int) -
             if seconds is not None:
                 raise
 
-    app.run(main, follow=hold is not None, needs_daemon=_no_daemon(state) if hold is None else None)
+    app.run(main, follow=hold is not None, needs_daemon=_no_daemon(app, state) if hold is None else None)
 
 
-def _no_daemon(state: str) -> DaemonError:
+def _no_daemon(app: App, state: str) -> DaemonError:
+    from xmppctl.session.attach import chosen
+
+    which = chosen(app.settings())
     return DaemonError(
         "no daemon holds a connection, and a presence lasts only as long as its connection",
         hint="without a daemon you are offline already"
         if state == "offline"
-        else f"start one: xmppctl daemon start; or keep a connection open here: xmppctl status {state} --hold",
+        else f"start one: xmppctl daemon start {which}; "
+        f"or keep a connection open here: xmppctl status {state} --hold",
     )
 
 
