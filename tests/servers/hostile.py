@@ -17,6 +17,7 @@ import threading
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from time import monotonic, sleep
 from types import TracebackType
 
@@ -169,12 +170,13 @@ Script = Callable[[Peer], None]
 
 
 class Server:
-    """Plays a script for each connection on a free port of 127.0.0.1; the last one for all that follow.
+    """Plays a script for each connection on a free port of 127.0.0.1, or on a Unix socket at `path`; the last one for
+    all that follow.
 
     A context manager: at its end connections are cut and what failed in a script is raised.
     """
 
-    def __init__(self, *scripts: Script, host: str = "127.0.0.1") -> None:
+    def __init__(self, *scripts: Script, host: str = "127.0.0.1", path: Path | None = None) -> None:
         self.heard = b""
         self.connections = 0
         self.names: list[str | None] = []
@@ -184,10 +186,16 @@ class Server:
         self._failures: list[BaseException] = []
         self._peers: list[Peer] = []
         self._threads: list[threading.Thread] = []
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family, backlog=20)
+        if path is None:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._listener = socket.create_server((host, 0), family=family, backlog=20)
+        else:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(str(path))
+            path.chmod(0o600)
+            self._listener.listen(20)
         self.host = host
-        self.port: int = self._listener.getsockname()[1]
+        self.port: int = 0 if path is not None else self._listener.getsockname()[1]
         self._accepting = threading.Thread(target=self._accept, daemon=True)
 
     @property

@@ -188,7 +188,7 @@ def _connect(path: Path, where: str, limit: Deadline) -> socket.socket | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise DaemonError(f"cannot look at {path}: {error.strerror or error}") from None
+        raise DaemonError(f"cannot look at {path}: {error.strerror or error}", hint=_RESTART) from None
     _check_file(path, found)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -204,7 +204,9 @@ def _connect(path: Path, where: str, limit: Deadline) -> socket.socket | None:
         return None
     except OSError as error:
         sock.close()
-        raise DaemonError(f"cannot reach {where} at {path}: {error.strerror or error}") from None
+        raise DaemonError(
+            f"cannot reach {where} at {path}: {error.strerror or error}", hint=_RESTART
+        ) from None
     except BaseException:
         sock.close()
         raise
@@ -240,7 +242,10 @@ def _check_peer(sock: socket.socket, where: str) -> int | None:
     try:
         peer = unix.peer(sock)
     except OSError as error:
-        raise DaemonError(f"the kernel does not tell who {where} is: {error.strerror or error}") from None
+        raise DaemonError(
+            f"the kernel does not tell who {where} is: {error.strerror or error}",
+            hint="nothing was sent to it",
+        ) from None
     if peer.uid != os.geteuid():
         raise DaemonError(
             f"{where} runs as another user (uid {peer.uid})",

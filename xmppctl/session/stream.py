@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from xmppctl.errors import ConnectionLost
+from xmppctl.errors import ConnectionLost, XmppctlError
 from xmppctl.session.base import Session
 from xmppctl.session.failures import stream_error
 from xmppctl.stanza.frame import NS_STREAM
@@ -64,9 +64,17 @@ class StreamSession(Session):
         if connection.tap_failure is not None:
             self.fail(connection.tap_failure)
         if connection.ended:
-            self.lose(connection.failure or self._ended("hung up"))
+            self.lose(self._why(connection.failure))
 
     # -- through a daemon --
+
+    def _why(self, failure: XmppctlError | None) -> XmppctlError:
+        """What the end of the connection is told as."""
+        if failure is None:
+            return self._ended("hung up")
+        if self.attached and isinstance(failure, ConnectionLost):
+            return self._ended(f"is gone ({failure.message})")
+        return failure
 
     def _ended(self, how: str) -> ConnectionLost:
         if not self.attached:
