@@ -24,8 +24,8 @@ LONGEST_PING = 5.0
 
 def befriend(cli: Cli) -> None:
     """Have alice see bob's presence, and bob hers."""
-    for one, other in (("alice", "bob"), ("bob", "alice")):
-        for kind in ("subscribe", "subscribed"):
+    for kind in ("subscribe", "subscribed"):
+        for one, other in (("alice", "bob"), ("bob", "alice")):
             sent = cli.run(
                 "raw", f"<presence to='{cli.jid(other)}' type='{kind}'/>", "--daemon", "off", account=one
             )
