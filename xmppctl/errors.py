@@ -88,6 +88,12 @@ class SecretError(ConfigError):
     name = "secret"
 
 
+class SpoolDamaged(ConfigError):
+    """The spool's file is not what it was when it was written, or never was a spool. Nothing in it was changed."""
+
+    name = "spool-damaged"
+
+
 class MissingProgram(ConfigError):
     """A program that the command needs is not installed."""
 

@@ -103,9 +103,12 @@ class Lines:
         poll.register(self.source, select.POLLIN)
         return bool(poll.poll(0))
 
-    def fill(self) -> None:
-        """Read what there is; waits for something. Raises MalformedInput for a line without end, UsageError."""
-        data = _read(self.source)
+    def fill(self, limit: Deadline | None = None) -> None:
+        """Read what there is; waits for something, until `limit`.
+
+        Raises MalformedInput for a line without end, UsageError, DeadlineExceeded.
+        """
+        data = _read(self.source, limit)
         if not data:
             self.ended = True
             if self._tail:

@@ -66,7 +66,16 @@ def test_type_subject_thread_and_id(run_cli):
     (message,) = messages(ran)
     assert (message.type, message.id) == ("headline", "me & you")
     texts = {child.tag.rpartition("}")[2]: child.text for child in message.element()}
-    assert texts == {"subject": "S", "body": "hi", "thread": "t1"}
+    assert texts == {"subject": "S", "body": "hi", "thread": "t1", "origin-id": None}
+
+
+def test_each_message_has_its_id_as_origin_id(run_cli):
+    """XEP-0359: whoever gets a message twice knows it again."""
+    ran = run_cli("send", JULIET, "--to", NURSE, "--lines", stdin=b"one\ntwo\n")
+    for message in messages(ran):
+        (origin,) = message.element().iterfind("{urn:xmpp:sid:0}origin-id")
+        assert origin.get("id") == message.id
+    assert messages(run_cli("send", JULIET, "hi", "--id", "a'b"))[0].raw.count(b"id='a&apos;b'") == 2
 
 
 def test_a_normal_message_has_no_type(run_cli):

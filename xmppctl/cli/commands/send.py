@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xmppctl.cli import complete
+from xmppctl.cli.batch import Batch, bad_line
+from xmppctl.cli.options import positive_duration
 from xmppctl.cli.tree import Command
-from xmppctl.errors import MalformedInput, PartialFailure, StanzaRefused, UsageError, XmppctlError
+from xmppctl.errors import MalformedInput, UsageError, XmppctlError
 
 if TYPE_CHECKING:
     from xmppctl.cli.app import App
     from xmppctl.cli.stdin import Lines
-    from xmppctl.protocols.messages import Delivery, Outgoing, State
+    from xmppctl.protocols.messages import Delivery, Outgoing
     from xmppctl.session.base import Session
 
-#: Recipients and ranges of lines that are named; more are only hinted at.
-_NAMED = 20
+_NS_SID = "urn:xmpp:sid:0"
 
 
 @click.command(cls=Command)
@@ -53,6 +54,14 @@ _NAMED = 20
     show_default=True,
     help="What to wait for: the server's acknowledgement, or nothing.",
 )
+@click.option(
+    "--spool",
+    is_flag=True,
+    help="Put it on disk for the daemon to send, now or when there is one; needs no connection.",
+)
+@click.option(
+    "--ttl", metavar="DURATION", help="With --spool: do not send it after so long (90s, 10m, 1h30m, 2d)."
+)
 @click.pass_obj
 def command(
     app: App,
@@ -65,11 +74,17 @@ def command(
     thread: str | None,
     id_: str | None,
     wait: str,
+    spool: bool,
+    ttl: str | None,
 ) -> None:
     """Send BODY to TO; with - it is read from standard input.
 
     Exit 0 means that the server has it. A message that comes back makes it 1, with the reason; where only a part of
     several fails it is 10, and each failure is told.
+
+    With --spool, exit 0 means that it is on the disk. The daemon of the account sends it, in order, at least once
+    and always with the same id, however often connections and processes break. What became of it: daemon spool list.
+    The same --id and text to the same recipient, while it waits there, is one message.
     """
     from xmppctl.stanza.jid import Jid
 
@@ -81,6 +96,7 @@ def command(
         )
     if lines and body not in (None, "-"):
         raise UsageError("--lines reads the messages from standard input", hint="leave out BODY, or --lines")
+    seconds = _time_to_live(spool, ttl)
     if app.output != "text":
         app.renderer()
     app.settings()  # a password on standard input is its first line
@@ -89,15 +105,37 @@ def command(
         from xmppctl.cli import stdin
 
         form.message("")  # what does not depend on the lines is checked before connecting
-        batch = _Batch(app, many=True)
+        batch = Batch(app, many=True)
         source = stdin.Lines(stdin.descriptor(app))
-        app.run(lambda session: _send_lines(session, batch, form, source, wait), follow=True)
+        if spool:
+            from xmppctl.cli import spooling
+
+            spooling.put_lines(app, batch, form.messages, source, ttl=seconds)
+        else:
+            app.run(lambda session: _send_lines(session, batch, form, source, wait), follow=True)
     else:
         messages = form.messages(_body(app, body, subject))
-        batch = _Batch(app, many=len(messages) > 1)
-        app.run(lambda session: _send_all(session, batch, messages, wait))
+        batch = Batch(app, many=len(messages) > 1)
+        if spool:
+            from xmppctl.cli import spooling
+
+            spooling.put(app, batch, messages, ttl=seconds, given_id=id_ is not None)
+        else:
+            app.run(lambda session: _send_all(session, batch, messages, wait))
     complete.remember(app, recipients)
-    batch.finish()
+    batch.finish("the spool" if spool else "the server")
+
+
+def _time_to_live(spool: bool, ttl: str | None) -> float | None:
+    """What --ttl says, in seconds. Raises UsageError."""
+    source = click.get_current_context().get_parameter_source("wait")
+    if spool and source == click.core.ParameterSource.COMMANDLINE:
+        raise UsageError("--wait and --spool exclude each other", hint="--spool waits for the disk only")
+    if ttl is None:
+        return None
+    if not spool:
+        raise UsageError("--ttl is for --spool: what is not spooled is sent at once, or not at all")
+    return positive_duration("--ttl", ttl)
 
 
 def _body(app: App, body: str | None, subject: str | None) -> str | None:
@@ -142,7 +180,10 @@ class _Form:
         made = []
         for to in self._recipients:
             id_ = self._id or build.new_id()
-            made.append(Outgoing(to, id_, build.message(to, body, id=id_, **self._common), line))
+            # By this id whoever gets a message twice knows it (XEP-0359): it outlives what rewrites the other.
+            origin = f"<origin-id xmlns='{_NS_SID}' id='{build.escape_attribute(id_)}'/>"
+            xml = build.message(to, body, id=id_, payload=origin, **self._common)
+            made.append(Outgoing(to, id_, xml, line))
         return made
 
     def message(self, body: str) -> Outgoing:
@@ -150,86 +191,7 @@ class _Form:
         return self.messages(body)[0]
 
 
-class _Batch:
-    """What became of the messages of a run: records, reports, and how the run ends."""
-
-    def __init__(self, app: App, *, many: bool) -> None:
-        self._app = app
-        self._many = many
-        self._records = app.output != "text"
-        self.total = 0
-        self.failed = 0
-        self._first: StanzaRefused | None = None
-        self._unknown: list[Outgoing] = []
-        if self._records and many:
-            app.renderer().begin_list()
-
-    def report(self, message: Outgoing, state: State, why: StanzaRefused | None) -> None:
-        """Take what became of one message."""
-        if self._records:
-            self._app.renderer().record(_record(message, state, why))
-        if why is not None:
-            self.failed += 1
-            self._first = self._first or why
-            if self._many:
-                self._tell(message, why)
-        elif state == "unknown":
-            self._unknown.append(message)
-
-    def _tell(self, message: Outgoing, why: StanzaRefused) -> None:
-        where = f"line {message.line}" if message.line else "the message"
-        told = f"{where} to {message.to} (id {message.id}) came back: {why.message}"
-        self._app.tell(StanzaRefused(told, reason=why.reason, stanza=why.stanza))
-
-    def tell_unknown(self) -> None:
-        """Say of which messages nobody knows whether the server has them."""
-        if not self._unknown:
-            return
-        if self._unknown[0].line is None:
-            which = "to " + ", ".join(message.to for message in self._unknown[:_NAMED])
-            if len(self._unknown) > _NAMED:
-                which += f" and {len(self._unknown) - _NAMED} more"
-        else:
-            which = f"of {_ranges([message.line or 0 for message in self._unknown])}"
-        self._app.warn(f"not acknowledged, so the server may not have it: the message {which}")
-
-    def finish(self) -> None:
-        """Raise what the failures amount to."""
-        if self.failed and self._first is not None:
-            if not self._many:
-                raise self._first
-            if self.failed >= self.total:
-                raise StanzaRefused(
-                    f"all {self.total} messages came back", reason=self._first.reason, hint=self._first.hint
-                )
-            raise PartialFailure(f"{self.failed} of {self.total} messages came back")
-        self._app.detail(f"the server has {self.total} message{'s' if self.total != 1 else ''}")
-
-
-def _record(message: Outgoing, state: State, why: StanzaRefused | None) -> dict[str, Any]:
-    record: dict[str, Any] = {"id": message.id, "to": message.to, "state": state}
-    if message.line is not None:
-        record["line"] = message.line
-    if why is not None:
-        reason = why.reason
-        record |= {"condition": reason.condition, "type": reason.type, "text": reason.text}
-    return {name: value for name, value in record.items() if value != ""}
-
-
-def _ranges(numbers: list[int]) -> str:
-    """`lines 3-7, 9`."""
-    parts: list[list[int]] = []
-    for number in dict.fromkeys(numbers):
-        if parts and parts[-1][1] == number - 1:
-            parts[-1][1] = number
-        else:
-            parts.append([number, number])
-    shown = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in parts[:_NAMED])
-    more = ", ..." if len(parts) > _NAMED else ""
-    return ("line " if shown.isdigit() and not more else "lines ") + shown + more
-
-
-async def _send_all(session: Session, batch: _Batch, messages: list[Outgoing], wait: str) -> None:
+async def _send_all(session: Session, batch: Batch, messages: list[Outgoing], wait: str) -> None:
     from xmppctl.protocols.messages import Delivery
 
     delivery = Delivery(session, batch.report, acknowledged=wait == "server")
@@ -243,7 +205,7 @@ async def _send_all(session: Session, batch: _Batch, messages: list[Outgoing], w
         raise
 
 
-async def _send_lines(session: Session, batch: _Batch, form: _Form, lines: Lines, wait: str) -> None:
+async def _send_lines(session: Session, batch: Batch, form: _Form, lines: Lines, wait: str) -> None:
     from xmppctl.protocols.messages import Delivery
 
     delivery = Delivery(session, batch.report, acknowledged=wait == "server")
@@ -262,7 +224,7 @@ async def _send_lines(session: Session, batch: _Batch, form: _Form, lines: Lines
         raise
 
 
-async def _send_line(delivery: Delivery, batch: _Batch, form: _Form, line: bytes, number: int) -> None:
+async def _send_line(delivery: Delivery, batch: Batch, form: _Form, line: bytes, number: int) -> None:
     if not line.strip():
         return
     try:
@@ -271,10 +233,16 @@ async def _send_line(delivery: Delivery, batch: _Batch, form: _Form, line: bytes
         messages = form.messages(decode(line, number), number)
     except MalformedInput as error:
         await delivery.settle()
-        raise _bad_line(error, number, batch) from None
+        raise bad_line(error, number, _told_before(batch)) from None
     for message in messages:
         batch.total += 1
         await delivery.send(message, more=True)
+
+
+def _told_before(batch: Batch) -> str:
+    if not batch.total:
+        return "nothing was sent"
+    return f"what stands before it was sent ({batch.total - batch.failed} of {batch.total} messages arrived)"
 
 
 async def _more_input(session: Session, delivery: Delivery, lines: Lines) -> None:
@@ -286,21 +254,6 @@ async def _more_input(session: Session, delivery: Delivery, lines: Lines) -> Non
     lines.fill()
 
 
-def _bad_line(error: MalformedInput, number: int, batch: _Batch) -> MalformedInput:
-    what = error.message.rpartition(": ")[2]
-    sent = "nothing was sent"
-    if batch.total:
-        sent = (
-            f"what stands before it was sent ({batch.total - batch.failed} of {batch.total} messages arrived)"
-        )
-    return MalformedInput(
-        f"line {number}, column {error.column}: {what}; {sent}, this line and what follows was not",
-        line=number,
-        column=error.column,
-        hint=error.hint,
-    )
-
-
-def _give_up(delivery: Delivery, batch: _Batch) -> None:
+def _give_up(delivery: Delivery, batch: Batch) -> None:
     delivery.abandon()
     batch.tell_unknown()

@@ -1,0 +1,195 @@
+"""`send --spool`: messages go to the disk, and the daemon is told.
+
+The command writes the spool itself, so that it needs neither a daemon nor a network. That the daemon is told only
+makes it quicker: one that runs looks at the spool by itself as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from xmppctl.cli.batch import Batch, bad_line
+from xmppctl.errors import Interrupted, MalformedInput, Terminated, XmppctlError
+
+if TYPE_CHECKING:
+    from xmppctl.cli.app import App
+    from xmppctl.cli.stdin import Lines
+    from xmppctl.protocols.messages import Outgoing
+    from xmppctl.session.attach import Local
+
+#: Messages, and characters of them, that become one transaction at most.
+GROUP: Final = 2000
+GROUP_SIZE: Final = 4 * 1024 * 1024
+#: What the daemon may take to hear of it, and how often it is told while more is put in, in seconds.
+TELL_SECONDS: Final = 2.0
+TELL_PAUSE: Final = 0.5
+
+
+def put(app: App, batch: Batch, messages: Sequence[Outgoing], *, ttl: float | None, given_id: bool) -> None:
+    """Put messages into the spool, all or none, and tell the daemon. `ttl` is in seconds; `given_id` as in `Spool.add`.
+
+    Raises UsageError, ConfigError, OutputFailed, DeadlineExceeded: then nothing was put in.
+    """
+    with _Group(app, batch, ttl, app.timeout()) as group:
+        group.take(messages)
+        group.commit(given_id=given_id)
+
+
+def put_lines(
+    app: App,
+    batch: Batch,
+    messages: Callable[[str, int], Sequence[Outgoing]],
+    lines: Lines,
+    *,
+    ttl: float | None,
+) -> None:
+    """Put what `messages(text, number)` makes of each line into the spool.
+
+    Lines that are there together become one transaction; each is told of when that is on the disk. Raises as `put`,
+    and MalformedInput for a line that cannot be sent, when those before it are in.
+    """
+    from xmppctl.session.deadline import Deadline
+
+    timeout = app.timeout(follow=True)
+    limit = Deadline(timeout)
+    with _Group(app, batch, ttl, timeout) as group:
+        while True:
+            line = lines.take()
+            if line is not None:
+                _take_line(group, batch, messages, line, lines.number)
+            elif lines.ended:
+                break
+            else:
+                if not lines.ready():
+                    group.commit()
+                lines.fill(limit)
+        group.commit()
+
+
+def _take_line(
+    group: _Group,
+    batch: Batch,
+    messages: Callable[[str, int], Sequence[Outgoing]],
+    line: bytes,
+    number: int,
+) -> None:
+    from xmppctl.cli.stdin import decode
+
+    if not line.strip():
+        return
+    try:
+        made = messages(decode(line, number), number)
+    except MalformedInput as error:
+        group.commit()
+        before = f"what stands before it is in the spool ({batch.total} messages)" if batch.total else ""
+        raise bad_line(error, number, before or "nothing was spooled") from None
+    group.take(made)
+    if group.full:
+        group.commit()
+
+
+class _Group:
+    """Messages that become one transaction. A context manager: what is not committed when it is left is not put in."""
+
+    def __init__(self, app: App, batch: Batch, ttl: float | None, patience: float | None) -> None:
+        from xmppctl.config import paths
+        from xmppctl.daemon.spool import PATIENCE, Spool
+
+        settings = app.settings()
+        self._batch = batch
+        self._ttl = ttl
+        self._account = settings.jid.bare
+        self._messages: list[Outgoing] = []
+        self._size = 0
+        self._daemon = Daemon(app)
+        self._store = Spool(paths.spool_file(settings.name, app.environ), patience=patience or PATIENCE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._store.close()
+        if self._batch.total and not isinstance(error, Interrupted | Terminated):
+            self._daemon.tell(last=True)
+        self._daemon.close()
+
+    @property
+    def full(self) -> bool:
+        """Whether it should be committed before more is taken."""
+        return len(self._messages) >= GROUP or self._size >= GROUP_SIZE
+
+    def take(self, messages: Sequence[Outgoing]) -> None:
+        """Add messages."""
+        self._messages += messages
+        self._size += sum(len(message.xml) for message in messages)
+
+    def commit(self, *, given_id: bool = False) -> None:
+        """Have it on the disk, then tell so."""
+        from xmppctl.daemon.spool_rows import New
+
+        if not self._messages:
+            return
+        done, self._messages, self._size = self._messages, [], 0
+        new = [New(message.to, message.id, message.xml) for message in done]
+        self._store.add(self._account, new, ttl=self._ttl, given_id=given_id)
+        self._batch.total += len(done)
+        for message in done:
+            self._batch.report(message, "spooled", None)
+        self._daemon.tell()
+
+
+class Daemon:
+    """The daemon of the account, as far as the spool needs it: it is told that there is something in it.
+
+    Nothing here raises or is waited for long: what is in the spool is safe.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._stream: Local | None = None
+        self._told = float("-inf")
+        self._noted = False
+
+    def tell(self, *, last: bool = False) -> None:
+        """Tell it, unless it was told a moment ago and more is to come."""
+        if self._app.option("daemon") == "off" or (not last and monotonic() - self._told < TELL_PAUSE):
+            return
+        self._told = monotonic()
+        try:
+            self._ask()
+        except XmppctlError as error:
+            self.close()
+            if isinstance(error, Interrupted | Terminated):
+                raise
+            self._note(f"the daemon was not told: {error.message}; it looks at the spool by itself")
+
+    def close(self) -> None:
+        """Let go of it."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+
+    def _ask(self) -> None:
+        from xmppctl.config import paths
+        from xmppctl.session import attach, local
+        from xmppctl.session.deadline import Deadline
+
+        limit = Deadline(TELL_SECONDS)
+        if self._stream is None:
+            settings = self._app.settings()
+            path = paths.daemon_socket(settings.name, self._app.environ)
+            self._stream = attach.reach(path, settings, limit)
+        if self._stream is None:
+            self._note("no daemon runs: what is in the spool goes out when there is one")
+        else:
+            self._stream.ask("set", local.payload("spool"), limit)
+
+    def _note(self, text: str) -> None:
+        if not self._noted:
+            self._noted = True
+            self._app.note(text)
