@@ -45,10 +45,17 @@ def test_the_lock_holds_our_process_id_and_is_private(lock: Path) -> None:
     assert not instance.is_running(lock) and instance.pid(lock) is None
     with instance.only_one(lock, never) as first:
         assert first
-        assert lock.read_text() == f"{os.getpid()}\n"
+        assert lock.read_text().startswith(f"{os.getpid()}\n")
         assert lock.stat().st_mode & 0o777 == 0o600
         assert instance.is_running(lock) and instance.pid(lock) == os.getpid()
     assert not instance.is_running(lock) and instance.pid(lock) is None
+
+
+def test_it_says_whose_it_is(lock: Path) -> None:
+    assert instance.whose(lock) == ("", "")
+    lock.write_text("a longer text of another release\n" * 10)
+    with instance.only_one(lock, never, name="work", jid="romeo@montague.example"):
+        assert instance.whose(lock) == ("work", "romeo@montague.example")
 
 
 def test_a_second_one_is_told_that_the_first_serves(lock: Path) -> None:
@@ -82,7 +89,7 @@ def test_a_kill_leaves_nothing_that_counts(lock: Path, holder: subprocess.Popen[
     holder.kill()
     holder.wait()
     assert instance.pid(lock) is None
-    assert lock.read_text() == f"{holder.pid}\n"
+    assert lock.read_text().startswith(f"{holder.pid}\n")
     with instance.only_one(lock, never, 0) as first:
         assert first
 

@@ -47,7 +47,7 @@ def show_all(app: App) -> None:
     for place in control.everywhere(app.environ):
         told = _ask(app, place, deadline)
         if told is not None:
-            records.append(record(told) if "pid" in told else told)
+            records.append(record(told) if "connection" in told else told)
     rows = [
         (
             each["name"],
@@ -75,7 +75,9 @@ def _ask(app: App, place: Place, deadline: Any) -> dict[str, Any] | None:
         app.warn(error.message)
         told = None
     if told is None:
-        return {"name": place.name} if place.is_running else None
+        from xmppctl.daemon import instance
+
+        return {"name": place.name, "pid": instance.pid(place.lock)} if place.is_running else None
     return told
 
 

@@ -65,7 +65,8 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
     ),
     "daemon": (
         Example("Start a daemon, see it, and go through it",
-                "xmppctl -a alice daemon start\nxmppctl -a alice daemon status\nxmppctl -a alice send bob@localhost hello"),
+                "xmppctl -a alice daemon start\nxmppctl -a alice daemon status\n"
+                "xmppctl -a alice send bob@localhost hello"),
         Example("See what all your daemons do", "xmppctl daemon status --all"),
         Example("Read its log", "xmppctl -a alice daemon logs --lines 20"),
         Example("Have systemd keep it running",

@@ -12,7 +12,7 @@ from xmppctl.config import locks, paths
 from xmppctl.config.secrets import NoPassword
 from xmppctl.config.settings import Settings
 from xmppctl.daemon import instance
-from xmppctl.errors import ConnectionLost, DaemonError, DeadlineExceeded
+from xmppctl.errors import BadJid, ConnectionLost, DaemonError, DeadlineExceeded
 from xmppctl.session import local
 from xmppctl.session.attach import misfit, reach
 from xmppctl.session.deadline import Deadline
@@ -97,14 +97,21 @@ def everywhere(environ: Mapping[str, str] = os.environ) -> list[Place]:
     directory = paths.find_runtime_dir(environ)
     if directory is None:
         return []
-    nobody = NoPassword("only asked")
     found = [
-        # Whose it is it says itself; the server's name in the stream header does not matter to it.
-        Place(Settings(Jid("", "localhost"), nobody, account=path.stem), path.with_suffix(".sock"), path)
+        Place(about, path.with_suffix(".sock"), path)
         for path in sorted(directory.glob("*.lock"))
-        if not path.is_symlink()
+        if not path.is_symlink() and (about := _settings(path)) is not None
     ]
     return [each for each in found if each.is_running]
+
+
+def _settings(lock: Path) -> Settings | None:
+    """As much of the settings of the daemon that holds `lock` as it takes to ask it."""
+    name, jid = instance.whose(lock)
+    try:
+        return Settings(Jid.parse(jid), NoPassword("only asked"), account=name) if name else None
+    except BadJid:
+        return None
 
 
 def stop(where: Place, deadline: Deadline, note: Callable[[str], None]) -> bool:
@@ -126,16 +133,16 @@ def stop(where: Place, deadline: Deadline, note: Callable[[str], None]) -> bool:
     for number, seconds in ((signal.SIGTERM, END_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
         if gone():
             return True
+        if deadline.passed:
+            raise DeadlineExceeded(
+                f"the daemon of {where.name} has not ended in time", hint="give it a longer --timeout"
+            )
         if pid is None:
             break
         if instance.send_signal(where.lock, pid, number):
             note(f"the daemon of {where.name} does not end: sent {number.name} to the process {pid}")
         if _wait(gone, seconds, deadline):
             return True
-    if deadline.passed:
-        raise DeadlineExceeded(
-            f"the daemon of {where.name} has not ended in time", hint="give it a longer --timeout"
-        )
     who = f"the process {pid}" if pid else f"whoever holds {where.lock}"
     raise DaemonError(f"the daemon of {where.name} does not end", hint=f"end {who} by hand")
 

@@ -112,9 +112,11 @@ class Daemon:
     async def _take_apart(self) -> None:
         self._server.stop_listening()  # a command that comes now finds no daemon, not one that ends
         self._spooler.stop()
-        await self.link.close(GRACE_SECONDS)
-        await self._spooler.close()
-        await self._server.close(FAREWELL_SECONDS)
+        try:
+            await self.link.close(GRACE_SECONDS)
+            await self._spooler.close()
+        finally:
+            await self._server.close(FAREWELL_SECONDS)
 
     async def _tell_outcome(self) -> None:
         while self.link.state in ("starting", "connecting"):

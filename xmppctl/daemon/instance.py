@@ -1,7 +1,8 @@
 """Exactly one daemon of an account: the lock that it holds for its life, and finding its process for sure.
 
 The lock comes first, then the socket: whoever holds the lock may remove the socket of a daemon that was killed. The
-lock file is never removed, so that all lock the same one; the number in it means something only while it is locked.
+lock file is never removed, so that all lock the same one. Three lines are in it: the process id, the daemon's name and
+its account's bare JID; they mean something only while it is locked.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ LOCK_SECONDS: Final = 15.0
 
 
 @contextmanager
-def only_one(path: Path, serves: Callable[[], bool], seconds: float = LOCK_SECONDS) -> Iterator[bool]:
-    """Hold the daemon's lock while inside, this process's id in it; gives False where another daemon runs.
+def only_one(
+    path: Path, serves: Callable[[], bool], seconds: float = LOCK_SECONDS, *, name: str = "", jid: str = ""
+) -> Iterator[bool]:
+    """Hold the daemon's lock while inside, this process's id, `name` and `jid` in it; gives False where another runs.
 
     `serves` says whether the other one answers at its socket. One that does not is starting or ending: it is waited
     for, at most `seconds`. Raises ConfigError, DaemonError.
@@ -36,16 +39,16 @@ def only_one(path: Path, serves: Callable[[], bool], seconds: float = LOCK_SECON
                 f"another daemon holds {path} and does not answer", hint="end it: xmppctl daemon stop"
             )
         if locked == "held":
-            _write_pid(descriptor, path)
+            _write(descriptor, path, f"{os.getpid()}\n{name}\n{jid}\n")
         yield locked == "held"
     finally:
         os.close(descriptor)
 
 
-def _write_pid(descriptor: int, path: Path) -> None:
+def _write(descriptor: int, path: Path, text: str) -> None:
     try:
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
+        os.write(descriptor, text.encode())
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror or error}", hint="make room") from None
 
@@ -58,11 +61,25 @@ def is_running(path: Path) -> bool:
 def pid(path: Path) -> int | None:
     """The process id of the daemon that holds the lock; None where there is none, or it is not known for sure."""
     try:
-        number = int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):
+        number = int(_lines(path)[0])
+    except ValueError:
         return None
     known = 0 < number < 1 << 31 and is_running(path) and _holds(number, path) is not False
     return number if known else None
+
+
+def whose(path: Path) -> tuple[str, str]:
+    """The name and the bare JID of the daemon that holds the lock; empty where they are not known."""
+    _, name, jid, *_ = *_lines(path), "", ""
+    return name, jid
+
+
+def _lines(path: Path) -> list[str]:
+    """What is in the lock, at least one line."""
+    try:
+        return path.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError):
+        return [""]
 
 
 def send_signal(path: Path, whom: int, number: signal.Signals) -> bool:

@@ -69,13 +69,16 @@ class _Process:
         self._password = _password(settings)
 
     def run(self) -> bool:
-        with instance.only_one(self._place.lock, self._other_serves) as first:
+        settings = self._settings
+        with instance.only_one(
+            self._place.lock, self._other_serves, name=settings.name, jid=settings.jid.bare
+        ) as first:
             if not first:
                 self._readiness.ready()
                 return False
             if self._readiness.in_background:
                 detach()
-            who = f"{self._settings.name} ({self._settings.jid.bare})"
+            who = f"{settings.name} ({settings.jid.bare})"
             self._log.info(f"started for {who}, process {os.getpid()}")
             try:
                 run_loop(self._serve)

@@ -77,21 +77,12 @@ def stop(app: App, every: bool) -> None:
 
     One that does not answer is ended by SIGTERM, then by SIGKILL. What waits in the spool is kept.
     """
-    from xmppctl.daemon import control
-    from xmppctl.session.deadline import Deadline
+    from xmppctl.cli import daemon_stop
 
-    deadline = Deadline(app.timeout())
-    places = control.everywhere(app.environ) if every else [control.place(app.settings(), app.environ)]
-    for place in places:
-        stopped = control.stop(place, deadline, app.note)
-        app.renderer().record(
-            {"daemon": place.name, "stopped": stopped},
-            f"the daemon of {place.name} is stopped"
-            if stopped
-            else f"there was no daemon of {place.name} to stop",
-        )
-    if not places:
-        app.note("no daemon runs")
+    if every:
+        daemon_stop.stop_all(app)
+    else:
+        daemon_stop.stop(app)
 
 
 @command.command(short_help="Show what the daemon of an account does")
