@@ -193,7 +193,7 @@ class AttachedRunner(SocketRunner):
             )
 
 
-KINDS = tuple(os.environ.get("TEST_KINDS", "memory,direct").split(","))
+KINDS = ("memory", "direct", "attached")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -121,7 +121,7 @@ def test_the_renderer_is_made_once():
 
 def test_no_daemon_to_go_through():
     with pytest.raises(DaemonError):
-        app(daemon="only").run(lambda session: None)
+        app(daemon="only", jid="romeo@montague.example").run(lambda session: None)
 
 
 def test_output_pipe():
@@ -150,6 +150,7 @@ def test_a_trace_is_private_and_holds_both_directions(run_cli, tmp_path):
     assert any("urn:xmpp:ping" in record["xml"] for record in records)
 
 
+@pytest.mark.kinds("memory", "direct", why="a trace is of the command's own stream, here to the daemon")
 def test_a_trace_and_a_watch_see_the_same(run_cli, tmp_path):
     path = tmp_path / "trace"
     ran = run_cli("watch", "-o", "jsonl", "--trace", str(path))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.servers.timeless import HEADER, Side
+from xmppctl.config.paths import daemon_socket
 from xmppctl.errors import TcpError
 from xmppctl.session.acks import NS_SM
 from xmppctl.session.base import NS_PING, NS_ROSTER
@@ -160,22 +161,28 @@ class Upstream(ScriptedServer):
         elif _ROSTER in frame.payloads and getattr(self._responder, "has_roster", False):
             super()._answer(frame)
         elif _ROSTER in frame.payloads:
-            self._write(f"<iq type='error' id='{frame.id}' to='{self._jid}'><error type='cancel'/></iq>".encode())
+            self._write(
+                f"<iq type='error' id='{frame.id}' to='{self._jid}'><error type='cancel'/></iq>".encode()
+            )
         else:
             self._write(f"<iq type='result' id='{frame.id}' to='{self._jid}'/>".encode())
 
 
 @contextmanager
 def running_daemon(
-    side: Side, server: ScriptedServer, settings: Settings, directory: Path, patches: pytest.MonkeyPatch
-) -> Iterator[Path]:
-    """A daemon on `side` that is logged in to `server`; gives the path of its socket."""
+    side: Side,
+    server: ScriptedServer,
+    settings: Settings,
+    environ: Mapping[str, str],
+    directory: Path,
+    patches: pytest.MonkeyPatch,
+) -> Iterator[None]:
+    """A daemon on `side` that is logged in to `server`. Its files but for the socket are in `directory`."""
     from xmppctl.daemon.attempt import Attempt, LoggedIn
     from xmppctl.daemon.core import Daemon
     from xmppctl.daemon.log import Log
 
-    runtime = directory / "run"
-    runtime.mkdir(mode=0o700, exist_ok=True)
+    path = daemon_socket(settings.name, environ)
     streams = [server]
 
     async def log_in(attempt: Any) -> LoggedIn:
@@ -185,15 +192,10 @@ def running_daemon(
         return LoggedIn(done.connection, done.jid, done.features, None, (), {})
 
     async def start() -> tuple[Daemon, asyncio.Task[None]]:
-        daemon = Daemon(
-            settings,
-            lambda: None,
-            socket=runtime / "sock",
-            spool=runtime / "spool.db",
-            log=Log(directory / "daemon.log"),
-        )
+        log = Log(directory / "daemon.log")
+        daemon = Daemon(settings, lambda: None, socket=path, spool=directory / "spool.db", log=log)
         running = asyncio.create_task(daemon.run())
-        while not (runtime / "sock").exists():
+        while not path.exists():
             await asyncio.sleep(0)
         return daemon, running
 
@@ -203,7 +205,7 @@ def running_daemon(
 
     patches.setattr(Attempt, "run", log_in)
     daemon, running = side.run(start())
-    yield runtime / "sock"
+    yield
     side.run(end(daemon, running))
 
 

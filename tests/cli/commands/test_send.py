@@ -293,16 +293,19 @@ def test_a_late_bounce_is_still_told(run_cli):
     read, write = os.pipe()
     sessions = []
     first = []
+    acknowledging = threading.Event()
 
     def respond(frame):
         if frame.kind == "message" and not first:
             first.append(frame)
+        if frame.kind == "iq":
+            acknowledging.set()
         return None
 
     def type_slowly():
         os.write(write, b"one\n")
-        while not any(frame.kind == "iq" for frame in (sessions[0].sent if sessions else [])):
-            time.sleep(0.01)
+        assert acknowledging.wait(5)
+        time.sleep(0.1)
         sessions[0].deliver(bounce(first[0]))
         time.sleep(0.1)
         os.write(write, b"two\n")

@@ -30,6 +30,7 @@ def back(ran):
 
 @pytest.mark.kinds("memory", "direct", why="there is a daemon")
 @pytest.mark.parametrize("state", ["away", "offline"])
+@pytest.mark.kinds("memory", "direct", why="it is about having none")
 def test_without_a_daemon_it_must_hold(run_cli, state):
     ran = run_cli("status", state)
     assert ran.code == 9 and ran.session is None

@@ -15,6 +15,7 @@ from xmppctl.stanza.splitter import Splitter
 
 ACCOUNT = ("--jid", "romeo@montague.example")
 HI = "<message from='juliet@capulet.example/b' type='chat' id='m1'><body>hi</body></message>"
+FOOTER = "</stream:stream>"
 PING = "<iq type='get' id='p1' from='montague.example'><ping xmlns='urn:xmpp:ping'/></iq>"
 
 
@@ -28,13 +29,15 @@ def test_shows_both_directions_byte_for_byte(run_cli):
     assert ran.code == 0
     shown = [(record["direction"], record["xml"]) for record in ran.records]
     assert ("in", odd) in shown and ("in", PING) in shown
-    assert shown[0] == ("out", "<presence><priority>0</priority></presence>")
-    # The request is answered, and the answer shown; so is the end of the stream, both ways.
+    assert any(way == "out" and xml.endswith("><priority>0</priority></presence>") for way, xml in shown)
+    # The request is answered, and the answer shown; so is the end of the stream, both ways, where it is ours.
     answer = next(
         record for record in ran.records if record.get("id") == "p1" and record["direction"] == "out"
     )
     assert answer["type"] == "error"
-    assert shown[-2:] == [("out", "</stream:stream>"), ("in", "</stream:stream>")]
+    if not ran.session.attached:
+        assert shown[0][1].startswith("<presence")
+        assert shown[-2:] == [("out", FOOTER), ("in", FOOTER)]
 
 
 def test_terms_select(run_cli):
@@ -53,7 +56,8 @@ def test_a_negated_term_is_no_option(run_cli, words):
 def test_a_negated_term_behind_two_dashes(run_cli):
     words = ("watch", "-o", "jsonl", *ACCOUNT, "--", "-kind:iq,stream")
     ran = run_cli(*words, account=(), script=deliver(HI, PING))
-    assert {record["kind"] for record in ran.records} == {"message", "presence"}
+    kinds = {record["kind"] for record in ran.records}
+    assert kinds >= {"message", "presence"} and not kinds & {"iq", "stream"}
 
 
 @pytest.mark.parametrize("term", ["kind:letter", "nonsense", "xpath:][", "body:~(", "-", "from:"])
@@ -76,8 +80,8 @@ def test_presence_none_stays_invisible(run_cli):
 
 
 def test_presence_can_be_away(run_cli):
-    (presence,) = [frame for frame in run_cli("watch", "--presence", "away").sent if frame.kind == "presence"]
-    assert b"<show>away</show>" in presence.raw
+    (shown,) = [frame for frame in run_cli("watch", "--presence", "away").sent if b"<presence" in frame.raw]
+    assert b"<show>away</show>" in shown.raw
 
 
 def test_count_ends_it_with_0_after_exactly_so_many(run_cli):
@@ -131,14 +135,17 @@ def test_an_interrupt_is_130_after_the_footers(run_cli):
 
         def interrupt(frame):
             received(frame)
-            if frame.id == "m1":
+            if b"id='m1'" in frame.raw:  # a daemon tells of it in an element of its own
                 session.fail(Interrupted("interrupted"))
 
         session._received = interrupt
 
     ran = run_cli("watch", "-o", "jsonl", script=script)
     assert ran.code == 130
-    assert [record["xml"] for record in ran.records][-2:] == ["</stream:stream>", "</stream:stream>"]
+    shown = [record["xml"] for record in ran.records]
+    assert HI in shown
+    if not ran.session.attached:
+        assert shown[-2:] == [FOOTER, FOOTER]
 
 
 def test_a_lost_connection_is_4_after_what_was_seen(run_cli):
