@@ -276,6 +276,27 @@ def test_replies_that_pile_up_end_the_client(house: House, monkeypatch: pytest.M
     assert "does not read" in house.notes[0]
 
 
+def test_one_reply_may_be_as_large_as_a_stanza(house: House) -> None:
+    talker = house.bound()
+    large = b"<iq>" + b" " * (10 * 1024 * 1024) + b"</iq>"
+    talker.client.deliver(large)
+    assert not talker.client.ended
+    talker.client.deliver(b"<iq/>")
+    assert talker.client.ended
+
+
+@pytest.mark.parametrize(("name", "said"), [("MAX_OPEN", INFO * 3), ("MAX_ASKED", R * 3)])
+def test_it_is_not_read_from_while_too_many_wait(
+    house: House, monkeypatch: pytest.MonkeyPatch, name: str, said: str
+) -> None:
+    monkeypatch.setattr(module, name, 2)
+    talker = house.bound(acks=True)
+    talker.say(MESSAGE + said)
+    assert not talker.client.readable and house.link.asked > 0
+    house.link.acknowledge()
+    assert talker.client.readable
+
+
 def test_it_is_not_read_from_while_too_much_waits(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_UNACKNOWLEDGED", len(MESSAGE) * 2)
     monkeypatch.setattr(module, "MAX_UNREAD", 100)

@@ -24,12 +24,15 @@ from xmppctl.stanza.splitter import Splitter, StreamViolation
 if TYPE_CHECKING:
     from xmppctl.daemon.hub import Hub
 
-#: Replies that a client leaves unread, in bytes, at which it is disconnected.
+#: Replies that a client leaves unread, in bytes, at which it is disconnected when there is one more.
 MAX_REPLIES: Final = 8 * 1024 * 1024
 #: What a client has sent and the server not acknowledged, in bytes, at which it is read from no more.
 MAX_UNACKNOWLEDGED: Final = 1024 * 1024
 #: The same of replies that it has not read.
 MAX_UNREAD: Final = 1024 * 1024
+#: The same of stanzas that wait to be counted, and of questions how many there are.
+MAX_OPEN: Final = 16384
+MAX_ASKED: Final = 1024
 
 FOOTER: Final = b"</stream:stream>"
 
@@ -121,10 +124,11 @@ class Client:
         """Send it what must arrive. A client that leaves too much of that unread is disconnected."""
         if self.ended:
             return
-        self._out.deliver(data)
         if self._out.replies > MAX_REPLIES:
             self._hub.note(f"client {self.number} does not read its replies: it was disconnected")
             self.drop()
+            return
+        self._out.deliver(data)
         self.wake()
 
     def offer(self, data: bytes) -> None:
@@ -148,8 +152,17 @@ class Client:
         return (
             not self.ended
             and not self._hub.link.congested
-            and self._unacknowledged <= MAX_UNACKNOWLEDGED
+            and not self._backlogged
             and self._out.replies <= MAX_UNREAD
+        )
+
+    @property
+    def _backlogged(self) -> bool:
+        """Whether too much of it waits for the server."""
+        return (
+            self._unacknowledged > MAX_UNACKNOWLEDGED
+            or len(self._open) > MAX_OPEN
+            or len(self._asked) > MAX_ASKED
         )
 
     # -- its stream --
@@ -172,7 +185,7 @@ class Client:
             if self.ended:
                 return
             self._take(frame)
-        if self._unacknowledged > MAX_UNACKNOWLEDGED:
+        if self._backlogged:
             self._hub.link.want_acknowledgement()
 
     def end(self, condition: str, text: str = "", detail: str = "") -> None:
@@ -266,7 +279,7 @@ class Client:
 
     def _settle(self) -> None:
         opened = self._open
-        full = self._unacknowledged > MAX_UNACKNOWLEDGED
+        full = self._backlogged
         while opened and opened[0].done:
             entry = opened.popleft()
             if isinstance(entry, Sent):

@@ -51,7 +51,6 @@ class Directed:
         self._hub = hub
         #: Of each client, by bare JID for rooms, else by JID.
         self._of: dict[Client, dict[str, _Target]] = {}
-        self._rooms = 0
         self._carbons: set[Client] = set()
         #: What is to be taken back if the stream is resumed.
         self._late: list[Outgoing] = []

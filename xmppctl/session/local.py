@@ -70,8 +70,14 @@ Errors of requests to the daemon and of binding are iq errors with
 
 `name` is the one that `-o json` prints and that decides the exit code.
 
-The end. The daemon closes the stream with a stream error `reset` when it has bound another JID than it told, and with
-`system-shutdown` when it ends.
+Lost streams. While the daemon connects again its clients notice nothing but that answers take longer. Where it cannot
+resume its stream, a request that the server had taken and not answered gets an iq error `remote-server-timeout`:
+nobody knows whether it was done. What the server had not taken is sent again.
+
+The end. The daemon closes the stream with a stream error: `reset` when it has bound another JID than it told,
+`remote-connection-failed` with a `<failure/>` (see Errors) when it will not come online any more, `system-shutdown`
+when it ends; `policy-violation`, `resource-constraint` (too many clients), `connection-timeout` (no stream was opened)
+and those of RFC 6120 section 4.9.3 where the client is at fault. It then waits for the client to close the socket.
 
 Sans-IO.
 """
