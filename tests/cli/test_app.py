@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from xmppctl.cli.app import App
-from xmppctl.errors import DaemonError, OutputFailed, UsageError
+from xmppctl.errors import DaemonError, OutputFailed, TcpError, UsageError
 
 
 def app(environ=None, **options):
@@ -119,9 +119,17 @@ def test_the_renderer_is_made_once():
     assert made.renderer() is made.renderer()
 
 
-def test_no_daemon_to_go_through():
-    with pytest.raises(DaemonError):
-        app(daemon="only", jid="romeo@montague.example").run(lambda session: None)
+@pytest.mark.parametrize("mode", ["only", "auto", None])
+def test_no_daemon_to_go_through(tmp_path, mode):
+    """And what logs in by itself never goes through one."""
+    environ = {"XDG_RUNTIME_DIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    environ["XMPPCTL_PASSWORD"] = "x"
+    made = app(environ, daemon=mode, jid="a@127.0.0.1", host="127.0.0.1", port="1", tls="none")
+    settings = made.settings()
+    with pytest.raises(DaemonError if mode == "only" else TcpError):
+        made.run(lambda session: None)
+    with pytest.raises(DaemonError if mode == "only" else TcpError):
+        made.run(lambda session: None, settings=settings)
 
 
 def test_output_pipe():
