@@ -6,6 +6,7 @@ that nobody waits for it, and is told in pages. Sans-IO, but for the event loop'
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Container, Iterable
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,7 @@ SLICE_BYTES: Final = 64 * 1024
 PAGE_CONTACTS: Final = 1000
 PAGE_CHARACTERS: Final = 256 * 1024
 
+_UNUSUAL: Final = re.compile("[^ -~]|[&<>'\"]").search
 _QUERY: Final = f"{NS_ROSTER} query"
 _NOBODY: Final[Container[str]] = frozenset()
 
@@ -197,25 +199,28 @@ class Contacts:
 
 
 def _item(contact: Contact, resources: Iterable[Resource]) -> str:
-    head = {
-        "jid": contact.jid,
-        "name": contact.name,
-        "subscription": contact.subscription,
-        "ask": contact.ask,
-        "approved": "true" if contact.approved else None,
-    }
-    groups = "".join(f"<group>{build.escape(group)}</group>" for group in contact.groups)
-    return f"<item{build.attributes(head)}>{groups}{''.join(map(_resource, resources))}</item>"
+    """Put together by hand: it is done for each of 35,000, and nobody is served meanwhile."""
+    name = "" if contact.name is None else f" name='{_escape(contact.name)}'"
+    ask = "" if contact.ask is None else f" ask='{_escape(contact.ask)}'"
+    approved = " approved='true'" if contact.approved else ""
+    groups = "".join([f"<group>{_escape(group)}</group>" for group in contact.groups])
+    return (
+        f"<item jid='{_escape(contact.jid)}'{name} subscription='{_escape(contact.subscription)}'{ask}{approved}>"
+        f"{groups}{''.join(map(_resource, resources))}</item>"
+    )
 
 
 def _resource(resource: Resource) -> str:
-    head = {"name": resource.name, "priority": str(resource.priority)}
-    inner = "".join(
-        f"<{name}>{build.escape(text)}</{name}>"
-        for name, text in (("show", resource.show), ("status", resource.status))
-        if text is not None
+    show = "" if resource.show is None else f"<show>{resource.show}</show>"
+    status = "" if resource.status is None else f"<status>{_escape(resource.status)}</status>"
+    return (
+        f"<resource name='{_escape(resource.name)}' priority='{resource.priority}'>{show}{status}</resource>"
     )
-    return f"<resource{build.attributes(head)}>{inner}</resource>"
+
+
+def _escape(text: str) -> str:
+    """For an attribute or text; most needs nothing."""
+    return build.escape_attribute(text) if _UNUSUAL(text) else text
 
 
 def _next_turn(call: Callable[[], None]) -> None:
