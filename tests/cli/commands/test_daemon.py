@@ -1,0 +1,143 @@
+"""`daemon`: what it says where no daemon runs, its log, its units. Daemons that run are in tests/daemon."""
+
+from __future__ import annotations
+
+import plistlib
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import JID
+from xmppctl.config import paths
+from xmppctl.daemon.log import Log
+
+
+@pytest.fixture
+def log(private_home: Path) -> Log:
+    return Log(paths.daemon_log(JID), max_bytes=300)
+
+
+def test_where_none_runs_its_status_is_9_and_how_to_start_it(run_cli):
+    ran = run_cli("daemon", "status", "-o", "json")
+    (error,) = ran.errors
+    assert ran.code == 9 and ran.stdout == ""
+    assert error["error"] == "daemon" and JID in error["message"]
+    assert error["hint"].endswith(f"xmppctl daemon start --jid {JID}")
+
+
+def test_where_none_runs_there_is_none_to_stop(run_cli):
+    ran = run_cli("daemon", "stop", "-o", "jsonl")
+    assert ran.code == 0
+    assert [(each["daemon"], each["stopped"]) for each in ran.records] == [(JID, False)]
+
+
+@pytest.mark.parametrize("command", ["status", "stop"])
+def test_all_of_none_is_a_note(run_cli, command):
+    ran = run_cli("daemon", command, "--all", account=())
+    assert ran.code == 0 and "no daemon runs" in ran.stderr
+
+
+def test_no_session_is_opened(run_cli):
+    for command in ("status", "stop", "logs"):
+        assert run_cli("daemon", command).session is None
+
+
+def test_a_trace_is_refused_and_told_what_else_there_is(run_cli):
+    for more in ((), ("--foreground",)):
+        ran = run_cli("daemon", "start", *more, "--trace", "x.jsonl")
+        assert ran.code == 2 and "xmppctl watch" in ran.stderr
+    assert not Path("x.jsonl").exists()
+
+
+@pytest.mark.parametrize("duration", ["0", "soon", "-1s"])
+def test_a_wrong_duration_is_2(run_cli, duration):
+    ran = run_cli("daemon", "start", f"--until-idle={duration}")
+    assert ran.code == 2 and "--until-idle" in ran.stderr
+
+
+# -- logs --
+
+
+def test_without_a_log_there_is_a_note(run_cli):
+    ran = run_cli("daemon", "logs")
+    assert ran.code == 0 and ran.stdout == "" and "no log yet" in ran.stderr
+
+
+def test_the_last_lines_come_from_earlier_files_as_well(run_cli, log):
+    for number in range(12):
+        log.info(f"line {number}")
+    assert log.path.read_text().count("\n") < 10
+    ran = run_cli("daemon", "logs", "--lines", "10")
+    assert [line.rsplit(" ", 1)[1] for line in ran.stdout.splitlines()] == [str(n) for n in range(2, 12)]
+    assert run_cli("daemon", "logs", "--lines", "0").stdout == ""
+
+
+def test_a_line_is_a_record(run_cli, log):
+    log.warning("slow server")
+    (record,) = run_cli("daemon", "logs", "-o", "jsonl").records
+    assert (record["level"], record["text"], record["schema"]) == ("warning", "slow server", 1)
+    assert log.path.read_text().startswith(record["time"])
+
+
+def test_what_is_in_the_log_cannot_act_on_the_terminal(run_cli, log):
+    log.path.write_text("2026-01-01T00:00:00.000Z info    \x1b[2J\u202e\n")
+    ran = run_cli("daemon", "logs")
+    assert "\x1b" not in ran.stdout and "\u202e" not in ran.stdout and "\\x1b[2J" in ran.stdout
+
+
+def test_following_ends_with_the_time(run_cli, log):
+    log.info("one")
+    ran = run_cli("daemon", "logs", "-f", "--timeout", "0.05")
+    assert ran.code == 0 and " one\n" in ran.stdout
+
+
+# -- units --
+
+
+@pytest.fixture
+def configured(private_home: Path) -> Path:
+    """An account with a password file."""
+    config = private_home / ".config/xmppctl/config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text('default = "work"\n[accounts.work]\njid = "a@b.example"\npassword_file = "secret"\n')
+    (config.parent / "secret").write_text("hunter2\n")
+    (config.parent / "secret").chmod(0o600)
+    return config
+
+
+def environ(config: Path, **more: str) -> dict[str, str]:
+    """As a user's, without a password in it."""
+    return {"XMPPCTL_CONFIG": str(config), "HOME": str(config.parents[2]), **more}
+
+
+def test_the_systemd_unit_runs_this_installation_with_the_default_account_by_name(run_cli, configured):
+    ran = run_cli("daemon", "unit", "systemd", account=("--password-file", str(configured.parent / "secret")),
+                  environ=environ(configured))  # fmt: skip
+    assert ran.code == 0, ran.stderr
+    parser = ConfigParser(interpolation=None, strict=True)
+    parser.read_string(ran.stdout)
+    words = parser["Service"]["ExecStart"].split()
+    assert Path(words[0]).is_absolute() and Path(words[0]).is_file()
+    assert " ".join(words).endswith(
+        f"daemon start --foreground --account work --password-file {configured.parent}/secret"
+    )
+    assert parser["Service"]["Environment"] == f"XMPPCTL_CONFIG={configured}"
+    assert "hunter2" not in ran.stdout
+
+
+def test_options_are_kept_and_paths_are_made_absolute(run_cli, configured, monkeypatch):
+    monkeypatch.chdir(configured.parent)
+    words = ("--jid", "d@b.example/bot", "--password-file", "secret", "--host", "h.example", "--insecure")
+    ran = run_cli("daemon", "unit", "launchd", account=words, environ=environ(configured))
+    assert ran.code == 0, ran.stderr
+    arguments = plistlib.loads(ran.stdout.encode())["ProgramArguments"]
+    kept = arguments[arguments.index("--foreground") + 1 :]
+    assert kept == ["--jid", "d@b.example/bot", "--password-file", str(configured.parent / "secret"),
+                    "--host", "h.example", "--insecure"]  # fmt: skip
+
+
+def test_a_password_of_this_moment_is_no_password_of_a_service(run_cli, configured):
+    ran = run_cli("daemon", "unit", "systemd", account=("-a", "work"), environ=environ(configured))
+    assert ran.code == 3 and ran.stdout == ""
+    assert "could not log in by itself" in ran.stderr and "environment XMPPCTL_PASSWORD" in ran.stderr
