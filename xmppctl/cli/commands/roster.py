@@ -30,17 +30,16 @@ def list_(app: App) -> None:
 
     Through a daemon that shows a presence (xmppctl status) it also tells where they are online.
     """
-    from xmppctl.cli.progress import Progress
-
     renderer = app.renderer()
-    with Progress(app, "fetching the roster") as progress:
 
-        async def main(session: Session) -> tuple[Listing, bool]:
-            from xmppctl.protocols.roster import listing
+    async def main(session: Session) -> tuple[Listing, bool]:
+        from xmppctl.cli.progress import Progress
+        from xmppctl.protocols.roster import listing
 
+        with Progress(app, "fetching the roster") as progress:
             return await listing(session, progress), session.attached
 
-        (contacts, resources), attached = app.run(main)
+    (contacts, resources), attached = app.run(main)
     complete.remember(app, [each.jid for each in contacts])
     columns: tuple[str, ...] = ("JID", "Name", "Subscription", "Ask", "Groups")
     rows: list[tuple[object, ...]] = [
