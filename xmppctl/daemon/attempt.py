@@ -65,12 +65,14 @@ class Attempt:
         self._nameserver = nameserver
         self._login: Login | None = None
         self._given_up = False
+        self._future: asyncio.Future[LoggedIn] | None = None
         self._facts: dict[str, Any] = {}
 
     async def run(self) -> LoggedIn:
         """Log in. Raises what `Login` raises, and what `password` does; gives up when it is cancelled."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[LoggedIn] = loop.create_future()
+        self._future = future
         Thread(target=self._work, args=(loop, future), daemon=True, name="login").start()
         try:
             return await future
@@ -79,8 +81,10 @@ class Attempt:
             raise
 
     def give_up(self) -> None:
-        """End it soon; what comes of it is closed. Never raises."""
+        """End `run` at once, by cancelling it; what still comes of the login is closed. Never raises."""
         self._given_up = True
+        if self._future is not None:
+            self._future.cancel()
         if self._login is not None:
             self._login.interrupt()
 
@@ -95,11 +99,9 @@ class Attempt:
             failure = error
 
         def deliver() -> None:
-            if future.done() or self._given_up:
+            if future.done():
                 if done is not None:
                     done.connection.close()
-                if not future.done():
-                    future.cancel()
             elif done is not None:
                 future.set_result(done)
             else:

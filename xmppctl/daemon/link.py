@@ -15,9 +15,10 @@ from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 from xmppctl.daemon.attempt import Attempt, LoggedIn
-from xmppctl.daemon.liveness import NetworkWatch, Suspends
+from xmppctl.daemon.liveness import NetworkWatch
 from xmppctl.daemon.management import FEATURE, Management, count, too_many
 from xmppctl.daemon.outbox import MAX_HELD_BYTES, Outbox, TooManyHandled
+from xmppctl.daemon.pause import Pause
 from xmppctl.daemon.refused import bounce
 from xmppctl.daemon.retry import Backoff, blames, passes
 from xmppctl.daemon.stream import Stream, Timing
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 #: How many changes of state are remembered.
 _HISTORY: Final = 50
-#: A change of the network cuts a wait down to this, in seconds, and does so again only after that.
-_SETTLE: Final = 1.0
-_RESTLESS: Final = 10.0
 
 
 class Link:
@@ -77,10 +75,9 @@ class Link:
         self._before = {"stanzas_in": 0, "bytes_in": 0, "bytes_out": 0}  # on streams that are gone
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
-        self._wake = asyncio.Event()
+        self._pause = Pause(self._timing.tick)
         self._drained = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._shortcut = float("-inf")
 
     # -- parts.Sender --
 
@@ -176,7 +173,7 @@ class Link:
         stream = self._stream
         if not self._closing:
             self._closing = True
-            self._wake.set()
+            self._pause.end()
             if self._attempt is not None:
                 self._attempt.give_up()
             if stream is not None:
@@ -206,7 +203,7 @@ class Link:
             self._enter("waiting", error.message)
             self._note(f"{error.message}; trying again in {seconds:.1f} s")
             self.listener.offline(error)
-            await self._pause(seconds)
+            await self._pause.wait(seconds)
         self._enter("stopped", "")
 
     async def _once(self) -> XmppctlError | None:
@@ -337,21 +334,6 @@ class Link:
         except Exception as error:  # noqa: BLE001 (it is reported)
             self.report(error)
 
-    async def _pause(self, seconds: float) -> None:
-        """Wait for the next attempt; not so long where the network changes or the machine wakes up meanwhile."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + seconds
-        suspends = Suspends(loop.time())
-        while not self._closing and (left := end - loop.time()) > 0:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), min(left, self._timing.tick))
-            changed = self._wake.is_set()
-            self._wake.clear()
-            now = loop.time()
-            if (suspends.noticed(now) or changed) and now - self._shortcut > _RESTLESS:
-                self._shortcut = now
-                end = min(end, now + _SETTLE)
-
     # -- what the stream, the network and the login tell --
 
     def received(self, frame: Frame) -> None:
@@ -380,7 +362,7 @@ class Link:
             return
         if self._stream is not None:
             self._stream.probe()
-        self._wake.set()
+        self._pause.network_changed()
 
     def _show(self, frame: Frame) -> None:
         """What the tap sees; during a login in its thread."""

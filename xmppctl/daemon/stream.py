@@ -91,7 +91,7 @@ class Stream:
             tick=timing.tick,
         )
         self._pace = Pace()
-        self._timer: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
         self._writing = False
         self._leaving = False
@@ -110,7 +110,7 @@ class Stream:
         if self._management.state == "asked":
             self._note_question()
         self._loop.add_reader(self._descriptor, self._on_readable)
-        self._timer = self._loop.call_soon(self._check)
+        self._timer = self._loop.call_later(self._liveness.wait(self._loop.time()), self._check)
         self._digest(frames)
 
     def schedule(self) -> None:
