@@ -107,6 +107,24 @@ def run(
     )
 
 
+def stream(
+    settings: Settings,
+    *,
+    mode: Mode,
+    environ: Mapping[str, str],
+    timeout: float,
+    note: Callable[[str], None],
+) -> attach.Local | None:
+    """A stream to the daemon for requests to the daemon itself; None where there is none and none is to be started.
+
+    Raises DaemonError for one that is not to be used, and where `mode` is only; what keeps one that is started from
+    serving; DeadlineExceeded after `timeout` seconds.
+    """
+    if mode == "off":
+        return None
+    return _Reach(settings, mode, environ, note, note, timeout, None).stream()
+
+
 class _Reach:
     """Looks for the daemon of an account, starts it where it is to be started, and attaches to it.
 
@@ -145,6 +163,17 @@ class _Reach:
             return self._attach(look.stream)
         self._go_without(look)
         return None
+
+    def stream(self) -> attach.Local | None:
+        """A stream to the daemon, not bound."""
+        look = self._look(attach.reach)
+        if choose(self._mode, look.found, persist=self._persists()) == "start":
+            look = self._start(attach.reach)
+        if look.problem is not None:
+            raise look.problem
+        if look.stream is None:
+            self._go_without(look)
+        return look.stream
 
     def _persists(self) -> bool:
         """Whether a daemon is to be started. Not with what this one command wants: the next would not fit."""

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from xmppctl.cli.batch import Batch, bad_line
-from xmppctl.errors import Interrupted, MalformedInput, Terminated, XmppctlError
+from xmppctl.errors import DeadlineExceeded, Interrupted, MalformedInput, Terminated, XmppctlError
 
 if TYPE_CHECKING:
     from xmppctl.cli.app import App
@@ -26,6 +26,8 @@ GROUP_SIZE: Final = 4 * 1024 * 1024
 #: What the daemon may take to hear of it, and how often it is told while more is put in, in seconds.
 TELL_SECONDS: Final = 2.0
 TELL_PAUSE: Final = 0.5
+
+_NO_DAEMON: Final = "no daemon runs: what is in the spool goes out as soon as there is one"
 
 
 def put(app: App, batch: Batch, messages: Sequence[Outgoing], *, ttl: float | None, given_id: bool) -> None:
@@ -108,14 +110,15 @@ class _Group:
         self._store = Spool(paths.spool_file(settings.name, app.environ), patience=patience or PATIENCE)
 
     def __enter__(self) -> Self:
+        self._daemon.demand()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._store.close()
-        if self._batch.total and not isinstance(error, Interrupted | Terminated):
-            self._daemon.tell(last=True)
+        if not isinstance(error, Interrupted | Terminated):
+            self._daemon.finish()
         self._daemon.close()
 
     @property
@@ -140,33 +143,48 @@ class _Group:
         self._batch.total += len(done)
         for message in done:
             self._batch.report(message, "spooled", None)
-        self._daemon.tell()
+        self._daemon.tell(more=True)
 
 
 class Daemon:
     """The daemon of the account, as far as the spool needs it: it is told that there is something in it.
 
-    Nothing here raises or is waited for long: what is in the spool is safe.
+    It is started where the account has it started when it is needed. Nothing is waited for long, and only `demand` and
+    signals raise anything: what is in the spool is safe.
     """
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._mode = app.choice("daemon", "auto", ("auto", "only", "off"))
         self._stream: Local | None = None
         self._told = float("-inf")
+        self._due = False
         self._noted = False
 
-    def tell(self, *, last: bool = False) -> None:
-        """Tell it, unless it was told a moment ago and more is to come."""
-        if self._app.option("daemon") == "off" or (not last and monotonic() - self._told < TELL_PAUSE):
+    def demand(self) -> None:
+        """Raise DaemonError where there is none and --daemon only wants one. Called before anything is put in."""
+        if self._mode == "only":
+            self._stream = self._reach()
+
+    def tell(self, *, more: bool) -> None:
+        """There is something new. Where `more` is to come, it is told so now and then."""
+        self._due = True
+        if not more or monotonic() - self._told >= TELL_PAUSE:
+            self.finish()
+
+    def finish(self) -> None:
+        """Tell it what it was not told of yet."""
+        if self._mode == "off" or not self._due:
             return
-        self._told = monotonic()
+        self._due = False
         try:
             self._ask()
         except XmppctlError as error:
             self.close()
             if isinstance(error, Interrupted | Terminated):
                 raise
-            self._note(f"the daemon was not told: {error.message}; it looks at the spool by itself")
+            self._note(f"the daemon could not be told of it: {error.message}")
+        self._told = monotonic()
 
     def close(self) -> None:
         """Let go of it."""
@@ -175,19 +193,37 @@ class Daemon:
             stream.close()
 
     def _ask(self) -> None:
-        from xmppctl.config import paths
-        from xmppctl.session import attach, local
+        from xmppctl.session import local
         from xmppctl.session.deadline import Deadline
 
-        limit = Deadline(TELL_SECONDS)
         if self._stream is None:
-            settings = self._app.settings()
-            path = paths.daemon_socket(settings.name, self._app.environ)
-            self._stream = attach.reach(path, settings, limit)
+            self._stream = self._reach()
         if self._stream is None:
-            self._note("no daemon runs: what is in the spool goes out when there is one")
+            self._note(_NO_DAEMON)
         else:
-            self._stream.ask("set", local.payload("spool"), limit)
+            self._stream.ask("set", local.payload("spool"), Deadline(TELL_SECONDS))
+
+    def _reach(self) -> Local | None:
+        from xmppctl.cli import reach
+
+        app, settings = self._app, self._app.settings()
+        if settings.persist is not None and settings.password.kind == "prompt":
+            settings = settings._replace(
+                persist=None
+            )  # a message that is safe is no reason to ask for a password
+        try:
+            return reach.stream(
+                settings,
+                mode="only" if self._mode == "only" else "auto",
+                environ=app.environ,
+                timeout=TELL_SECONDS,
+                note=app.detail,
+            )
+        except DeadlineExceeded:
+            if self._mode == "only":
+                raise
+            self._note("the daemon is starting; it will look at the spool by itself")
+            return None
 
     def _note(self, text: str) -> None:
         if not self._noted:

@@ -90,7 +90,7 @@ def retry(app: App, ids: tuple[str, ...], every: bool, ttl: str | None) -> None:
         from xmppctl.cli.spooling import Daemon
 
         with closing(Daemon(app)) as daemon:
-            daemon.tell(last=True)
+            daemon.tell(more=False)
 
 
 @command.command(short_help="Remove messages for good")
