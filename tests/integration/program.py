@@ -180,7 +180,7 @@ class Cli:
         """The process id of the account's daemon while it lives."""
         lock = self.runtime / "xmppctl" / f"{account}.lock"
         try:
-            pid = int(lock.read_text())
+            pid = int(lock.read_text().split("\n")[0])
         except (OSError, ValueError):
             return None
         return pid if alive(pid) and is_locked(lock, fcntl.LOCK_SH) else None
@@ -191,16 +191,27 @@ class Cli:
         return path.read_text() if path.exists() else ""
 
     def close(self) -> None:
-        """End the daemons; those that do not end as they should are killed, and fail the test."""
-        left = [name for name in self.accounts if self.daemon_pid(name) is not None]
+        """End the daemons. One that does not end as it should is killed, and fails the test."""
         try:
-            for name in left:
-                self.stop_daemon(name)
+            for name in self.accounts:
+                if self.daemon_pid(name) is not None:
+                    self.stop_daemon(name)
+            left = self._daemons()
+            assert not left, f"these daemons were left behind: {left}"
         finally:
-            for name in left:
-                pid = self.daemon_pid(name)
-                if pid is not None:
-                    os.kill(pid, signal.SIGKILL)
+            for pid in self._daemons():
+                os.kill(pid, signal.SIGKILL)
+
+    def _daemons(self) -> list[int]:
+        """The processes of daemons in this home."""
+        home = f"HOME={self.home}".encode()
+        found = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                words = path.with_name("cmdline").read_bytes().split(b"\0")
+                if home in path.read_bytes().split(b"\0") and {b"daemon", b"--foreground"} <= set(words):
+                    found.append(int(path.parent.name))
+        return found
 
 
 class Following:
