@@ -70,7 +70,7 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("See what all your daemons do", "xmppctl daemon status --all"),
         Example("Read its log", "xmppctl -a alice daemon logs --lines 20"),
         Example("Have systemd keep it running",
-                "xmppctl -a alice daemon unit systemd > xmppctl-alice.service"),
+                "xmppctl -a alice daemon unit systemd"),
         Example("End it", "xmppctl -a alice daemon stop"),
     ),
     "account": (

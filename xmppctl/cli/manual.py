@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from xmppctl.cli import protocol
 from xmppctl.cli.blocks import Block, Lines, Terms, Text
 from xmppctl.cli.examples import EXAMPLES, Example
 from xmppctl.cli.options import SHARED
@@ -28,6 +29,7 @@ _INTRODUCTION: Final = (
         "job on it."
     ),
 )
+_PROTOCOL: Final = "xmppctl-daemon-protocol(7)"
 _EVERY: Final = (
     "Every command has these options as well, before or after its name; xmppctl(1) tells what they do:"
 )
@@ -40,16 +42,20 @@ class Release:
         self.source = f"xmppctl {version}"
         self.date = date
 
-    def document(self, title: str) -> Document:
+    def document(self, title: str, section: int = 1) -> Document:
         """An empty page."""
-        return Document(title.upper(), 1, self.date, self.source)
+        return Document(title.upper(), section, self.date, self.source)
 
 
 def pages(release: Release) -> dict[str, str]:
     """File name -> text, of all pages. Raises ImportError where a command of the registry has no module."""
     tree = root()
     context = click.Context(tree, info_name="xmppctl")
-    made = {"xmppctl.1": _main_page(release), "xmppctl-filters.1": _filters_page(release)}
+    made = {
+        "xmppctl.1": _main_page(release),
+        "xmppctl-filters.1": _filters_page(release),
+        "xmppctl-daemon-protocol.7": _protocol_page(release),
+    }
     for name in COMMANDS:
         command = tree.get_command(context, name)
         assert command is not None
@@ -87,7 +93,7 @@ def _main_page(release: Release) -> str:
         page.section(title)
         page.blocks(topic(name))
     _examples(page, EXAMPLES[""])
-    _see_also(page, [f"xmppctl-{name}" for name in (*COMMANDS, "filters")])
+    _see_also(page, [f"xmppctl-{name}" for name in (*COMMANDS, "filters")], _PROTOCOL)
     return str(page)
 
 
@@ -96,6 +102,16 @@ def _filters_page(release: Release) -> str:
     page.name("xmppctl-filters", "the terms that select stanzas")
     page.blocks(topic("filters"))
     _see_also(page, ["xmppctl", "xmppctl-watch"])
+    return str(page)
+
+
+def _protocol_page(release: Release) -> str:
+    page = release.document("xmppctl-daemon-protocol", 7)
+    page.name("xmppctl-daemon-protocol", protocol.summary())
+    for title, blocks in protocol.sections():
+        page.section(title.upper())
+        page.blocks(blocks)
+    _see_also(page, ["xmppctl-daemon"])
     return str(page)
 
 
@@ -121,6 +137,9 @@ def _command_page(release: Release, name: str, command: click.Command) -> str:
     page.section("OPTIONS")
     page.blocks(own)
     page.blocks([Text(f"{_EVERY} {', '.join(map(option_words, SHARED))}.")])
+    if name == "daemon":
+        page.section("HOW IT WORKS")
+        page.blocks(topic("daemon"))
     page.section("EXIT STATUS")
     page.blocks([exit_codes()])
     page.section("ENVIRONMENT")
@@ -136,7 +155,8 @@ def _command_page(release: Release, name: str, command: click.Command) -> str:
         ]
     )
     _examples(page, EXAMPLES.get(name, ()))
-    _see_also(page, ["xmppctl", *(["xmppctl-filters"] if name == "watch" else [])])
+    more = {"watch": ["xmppctl-filters"]}.get(name, [])
+    _see_also(page, ["xmppctl", *more], *([_PROTOCOL] if name == "daemon" else []))
     return str(page)
 
 
@@ -215,6 +235,6 @@ def _examples(page: Document, examples: tuple[Example, ...]) -> None:
         page.blocks([Text(f"{example.what}:"), Lines(example.command)])
 
 
-def _see_also(page: Document, names: list[str]) -> None:
+def _see_also(page: Document, names: list[str], *more: str) -> None:
     page.section("SEE ALSO")
-    page.blocks([Text(", ".join(f"{name}(1)" for name in names))])
+    page.blocks([Text(", ".join([*(f"{name}(1)" for name in names), *more]))])

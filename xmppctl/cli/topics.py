@@ -14,6 +14,7 @@ TITLES: Final[Mapping[str, str]] = {
     "options": "The options that every command has, and their environment variables",
     "filters": "The terms that select stanzas, for watch and others",
     "output": "What is printed: text, JSON lines, JSON, XML",
+    "daemon": "How commands go through a daemon, and what it does for them",
     "exit-codes": "What the exit code of a command means",
     "files": "The account file, and what else is kept where",
     "environment": "The environment variables that are read",
@@ -57,7 +58,12 @@ def files() -> Terms:
                 "$XDG_STATE_HOME/xmppctl/",
                 "What is kept between runs (~/.local/state/xmppctl/): the sandbox, tracebacks of bugs (crash-*.txt), "
                 "and known-jids, the bare JIDs that commands had to do with, which shells complete. "
-                "All of it may be deleted.",
+                "All of it may be deleted, but for spool/ as long as messages wait in it. daemon/ has the logs of "
+                "daemons.",
+            ),
+            (
+                "$XDG_RUNTIME_DIR/xmppctl/",
+                "The daemons' sockets and locks; without XDG_RUNTIME_DIR they are in the directory above, in run/.",
             ),
         )
     )
@@ -134,6 +140,62 @@ def _output() -> list[Block]:
     ]
 
 
+def _daemon() -> list[Block]:
+    return [
+        Text(
+            "A daemon is a process of yours that holds the connection of one account. Commands with that account find "
+            "it by its socket and go through it: they log in no more, and what they do and print is the same. The "
+            "presence that status sets lasts, watch sees what all commands send and receive, roster list knows who is "
+            "online, and a lost network is not a failure: what was sent is sent again on the next connection."
+        ),
+        Heading("Starting"),
+        Text(
+            "xmppctl daemon start returns when the daemon is online; xmppctl daemon status shows what it does, "
+            "xmppctl daemon logs what it did, xmppctl daemon stop ends it. An account with persist has its daemon "
+            "started by the first command that needs it, and ended after so long without anything to do: nobody "
+            "attached, no presence set, nothing in the spool."
+        ),
+        Lines('[accounts.work]\njid = "romeo@montague.example"\npersist = "10m"'),
+        Text(
+            "xmppctl daemon unit systemd (or launchd) prints a unit with which the service manager keeps it running. "
+            "In the foreground (daemon start --foreground) it logs to standard error as well, tells systemd when it "
+            "serves, and ends with exit code 0 when it is asked to."
+        ),
+        Heading("Which commands go through it"),
+        Terms(
+            (
+                (
+                    "--daemon auto",
+                    "The default: through the daemon if one runs, else on a connection of the command's own.",
+                ),
+                ("--daemon only", "Through the daemon, or exit 9; with persist one is started."),
+                ("--daemon off", "Never."),
+            )
+        ),
+        Text(
+            "A daemon that was started with other settings of how to connect, by another release, or with another "
+            "resource than the command asks for is not used; nor is a socket that another user may have put there. "
+            "account test, password and register always log in by themselves."
+        ),
+        Heading("Staying connected"),
+        Text(
+            "A connection that breaks is made again, after 1 to 300 seconds, the longer the more often it failed; a "
+            "change of the network and a wake-up from sleep are noticed at once. The stream is resumed where the "
+            "server can (XEP-0198); else presence, rooms and carbons are restored, and what the server had not "
+            "acknowledged is sent again with its id. A refused password, a conflict and what else will not pass by "
+            "itself end the daemon with that failure's exit code; its clients are told."
+        ),
+        Heading("Messages that wait"),
+        Text(
+            "send --spool writes messages to the disk and returns; the daemon sends them in order, when there is one "
+            "and when it is online. xmppctl daemon spool list shows what waits and what could not be delivered."
+        ),
+        Text(
+            "A program of yours can attach as well: the socket speaks XMPP, as xmppctl-daemon-protocol(7) tells."
+        ),
+    ]
+
+
 def _exit_codes() -> list[Block]:
     return [
         exit_codes(),
@@ -178,6 +240,7 @@ _TOPICS: Final[Mapping[str, Callable[[], list[Block]]]] = {
     "options": _options,
     "filters": _filters,
     "output": _output,
+    "daemon": _daemon,
     "exit-codes": _exit_codes,
     "files": _files,
     "environment": _environment,
@@ -215,7 +278,7 @@ _OTHER_VARIABLES: Final = (
     ("XMPPCTL_CONFIG", "The account file, instead of config.toml."),
     ("XMPPCTL_NAMESERVER", "Ask this DNS server (ADDRESS or ADDRESS:PORT) instead of the system's."),
     ("NO_COLOR, TERM", "No colours where NO_COLOR is set, or TERM is dumb."),
-    ("XDG_CONFIG_HOME, XDG_STATE_HOME", "Where files are."),
+    ("XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_RUNTIME_DIR", "Where files are."),
 )
 _STANZA: Final = """\
 {"schema":1, "time":"2026-01-31T12:00:00.250Z", "direction":"in", "kind":"message",

@@ -31,16 +31,16 @@ it gave, and to nobody else; if the client is gone it goes nowhere. Messages and
 bound client. So does an incoming iq request, to be seen: the daemon answers it, once, unless a client serves its
 namespace; of the answers that clients send to one request the first is passed on.
 
-Acknowledgements (XEP-0198) mean what they mean at a server: after `<enable/>`, the answer to `<r/>` comes when the
-server has every stanza that the client sent before it, and `h` counts those. There is no resumption here: the daemon
-resumes its own stream. What a client sent and the daemon could not yet write to any stream is taken back if the
+Acknowledgements. They mean what they mean at a server (XEP-0198): after `<enable/>`, the answer to `<r/>` comes when
+the server has every stanza that the client sent before it, and `h` counts those. There is no resumption here: the
+daemon resumes its own stream. What a client sent and the daemon could not yet write to any stream is taken back if the
 client goes without closing its stream, or while it waits for an answer to `<r/>`.
 
 Presence. Presence without `to` belongs to the client that sent it: when the client goes, what was shown before is
 shown again. Directed presence is taken back (type unavailable) when the client goes. What lasts is `<status/>`.
 
-Requests to the daemon are iqs to `daemon.xmppctl.invalid`, a name that no server can have; their payloads are in the
-namespace `urn:xmppctl:daemon:1`:
+Requests. Those to the daemon itself are iqs to `daemon.xmppctl.invalid`, a name that no server can have; their
+payloads are in the namespace `urn:xmppctl:daemon:1`:
 
   get `<info/>`      what `xmppctl daemon status` shows, as JSON in the element's text
   get `<contacts after=''/>`  the roster and who is online, from memory: `<contacts known='' presence='' total=''
@@ -64,7 +64,7 @@ stream headers in force come first, with known='true': they bind the prefixes of
 A client that reads too slowly loses its oldest frames, and messages and presence, never replies; it is told, where
 they would have been, with `<dropped xmlns='urn:xmppctl:daemon:1' count='N'/>`.
 
-Errors of requests to the daemon and of binding are iq errors with
+Errors. Those of requests to the daemon and of binding are iq errors with
 
     <failure xmlns='urn:xmppctl:daemon:1' name='auth' hint='...'>what went wrong</failure>
 

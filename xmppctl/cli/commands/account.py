@@ -44,7 +44,7 @@ def command() -> None:
 @click.option(
     "--persist",
     metavar="DURATION",
-    help="How long an idle daemon is to stay: 10m. This version has none yet.",
+    help="Have a daemon started when it is first needed, which ends after idling so long: 10m.",
 )
 @click.option("--default", "default", is_flag=True, help="Make it the default; the first account is anyhow.")
 @click.option("--test", "test", is_flag=True, help="Log in first; write nothing if that fails.")
