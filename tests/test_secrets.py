@@ -10,11 +10,12 @@ import shlex
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.servers import daemons
 from tests.servers.hostile import (
     JID,
     NS_SASL,
@@ -28,6 +29,9 @@ from tests.servers.hostile import (
     mechanisms,
     scram,
 )
+from xmppctl.session import attach, local
+from xmppctl.session.deadline import Deadline
+from xmppctl.stanza import build
 
 PLANTED = "pl4nted-s3cret"
 
@@ -279,3 +283,112 @@ def test_children_inherit_nothing(case: Case) -> None:
     case.assert_clean()
     left = case.left(but=(script,))
     assert b"another-secret" not in left
+
+
+# -- the daemon --
+
+
+def held(peer: Peer) -> None:
+    """A login that sends the password itself, then a faultless server."""
+    greet(peer, mechanisms("PLAIN"))
+    peer.expect("</auth>")
+    peer.send(f"<success xmlns='{NS_SASL}'/>")
+    bind(peer)
+    daemons.answer(peer)
+
+
+def held_until_presence(peer: Peer) -> None:
+    """As `held`, but the connection breaks when somebody shows presence."""
+    greet(peer, mechanisms("PLAIN"))
+    peer.expect("</auth>")
+    peer.send(f"<success xmlns='{NS_SASL}'/>")
+    bind(peer)
+    peer.expect("<presence")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[daemons.Home]:
+    """The planted password is in no file of this home; whoever wants it there writes it."""
+    with Server(held_until_presence, held) as server:
+        made = daemons.Home(tmp_path, server.port, password="another", more="plain = true")
+        yield made
+        made.close()
+        server.finish()
+        assert forms(PLANTED)["SASL PLAIN"] in server.heard  # it was sent all the same
+
+
+def show_all(home: daemons.Home) -> bytes:
+    """Everything that a client can hear of the daemon, while that logs in anew."""
+    heard: list[bytes] = []
+    limit = Deadline(20)
+    stream = attach.reach(home.socket, home.settings, limit, on_frame=lambda frame: heard.append(frame.raw))
+    assert stream is not None
+    established = stream.bind(limit)
+    watch = build.iq("set", local.payload("watch"), to=local.DAEMON)
+    established.connection.push(watch.encode() + b"<presence/>")
+    while b"&lt;success" not in b"".join(heard):
+        established.connection.read(limit, "watching the daemon log in")
+    for request in ("info", "contacts"):
+        stream.ask("get", local.payload(request), limit)
+    established.connection.close()
+    told = b"".join(heard)
+    assert b"&lt;auth" in told and b"PLAIN" in told
+    return told
+
+
+def assert_daemon_tells_nothing(home: daemons.Home, told: str, *, but: tuple[Path, ...] = ()) -> None:
+    """Neither at its socket nor in what it writes, nor to other processes, nor when it has ended."""
+    process = Path(f"/proc/{home.pid}")
+    found = told.encode() + show_all(home)
+    found += (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+    assert b"XDG_STATE_HOME=" in found
+    done = home.run("daemon", "status", "-o", "json")
+    found += done.stdout.encode() + done.stderr.encode()
+    done = home.run("daemon", "stop", "-v", "-v")
+    found += done.stdout.encode() + done.stderr.encode()
+    for path in home.path.rglob("*"):
+        if path.is_file() and path not in but:
+            found += str(path).encode() + path.read_bytes()
+    assert b" online as " in found
+    for name, form in forms(PLANTED).items():
+        assert form not in found, f"the password got out ({name})"
+
+
+@pytest.mark.parametrize("way", ["environment", "standard input", "command", "file"])
+def test_a_daemon_in_the_background_tells_nothing(home: daemons.Home, way: str) -> None:
+    secret = home.path / "secret"
+    words: tuple[str, ...] = ()
+    stdin, environ = "", {}
+    if way == "environment":
+        environ = {"XMPPCTL_PASSWORD": PLANTED}
+    elif way == "standard input":
+        words, stdin = ("--password-file", "-"), PLANTED + "\n"
+    else:
+        secret.write_text(PLANTED + "\n")
+        secret.chmod(0o600)
+        words = ("--password-file", str(secret)) if way == "file" else ("--password-command", f"cat {secret}")
+    done = home.run("daemon", "start", "-v", "-v", *words, stdin=stdin, **environ)
+    assert done.returncode == 0, done.stderr
+    assert_daemon_tells_nothing(home, done.stdout + done.stderr, but=(secret,))
+
+
+def test_a_daemon_in_the_foreground_tells_nothing(home: daemons.Home) -> None:
+    process = home.start("-v", "-v", XMPPCTL_PASSWORD=PLANTED)
+    home.wait_online()
+    assert home.pid == process.pid
+    assert_daemon_tells_nothing(home, "")
+    stdout, stderr = process.communicate(timeout=20)
+    for name, form in forms(PLANTED).items():
+        assert form.decode() not in stdout + stderr, f"the password got out ({name})"
+
+
+def test_a_daemon_that_is_refused_tells_nothing(tmp_path: Path) -> None:
+    with Server(refusing) as server:
+        home = daemons.Home(tmp_path, server.port, password="another", more="plain = true")
+        done = home.run("daemon", "start", "-v", "-v", XMPPCTL_PASSWORD=PLANTED)
+        assert done.returncode == 5, done.stderr
+        found = (done.stdout + done.stderr + home.log).encode()
+        home.close()
+    assert b"ended" in found
+    for name, form in forms(PLANTED).items():
+        assert form not in found, f"the password got out ({name})"
