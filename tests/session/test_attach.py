@@ -540,7 +540,7 @@ def test_what_cannot_be_shown_ends_the_command(path: Path, daemon: Callable[...,
 
 
 def test_looking_in_vain_leaves_nothing_open(path: Path, daemon: Callable[..., Server]) -> None:
-    daemon(lambda peer: peer.send("HTTP/1.1 400 Bad Request\r\n\r\n"))
+    daemon(lambda peer: (peer.send("HTTP/1.1 400 Bad Request\r\n\r\n"), peer.until_end()))
     refused(path)
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):

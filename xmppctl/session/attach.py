@@ -77,7 +77,7 @@ class Local:
                 + (f" in {deadline.seconds:g} s" if deadline.seconds else ""),
                 hint="see what keeps it from that: xmppctl daemon status",
             ) from None
-        text = reply.element().findtext(f"{{{NS_BIND}}}bind/{{{NS_BIND}}}jid") or ""
+        text = next((part.text for part in reply.outline() if part.name == f"{NS_BIND} jid"), "")
         try:
             jid = Jid.parse(text)
         except BadJid as error:
@@ -265,7 +265,7 @@ def _no_answer(where: str) -> DaemonError:
 
 
 def _hello(features: Frame, where: str) -> Hello:
-    found = features.element().find(f"{{{local.NS_DAEMON}}}hello")
-    if found is None:
-        raise DaemonError(f"what listens for {where} is none: it says no hello", hint=_RESTART)
-    return Hello(*(found.get(name, "") for name in Hello._fields))
+    for part in features.outline():
+        if part.name == f"{local.NS_DAEMON} hello":
+            return Hello(*(part.attributes.get(name, "") for name in Hello._fields))
+    raise DaemonError(f"what listens for {where} is none: it says no hello", hint=_RESTART)

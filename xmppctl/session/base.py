@@ -33,6 +33,7 @@ from xmppctl.session.replies import prepared as prepared
 from xmppctl.stanza import build
 from xmppctl.stanza.frame import NS_STREAM, Frame
 from xmppctl.stanza.jid import Jid
+from xmppctl.stanza.outline import outline
 
 if TYPE_CHECKING:
     from xmppctl.session.bridge import Bridge
@@ -199,10 +200,8 @@ class Session:
         self, iq: str, timeout: float | None = None, *, meanwhile: Callable[[], None] = lambda: None
     ) -> Frame:
         """As `request`, but an error reply is returned, too."""
-        from xmppctl.stanza.tree import parse
-
-        element = parse(iq)
-        id_, to = element.get("id") or "", element.get("to")
+        attributes = outline(iq)[0].attributes
+        id_, to = attributes.get("id", ""), attributes.get("to")
         pending = self.replies.expect(id_, to)
 
         def answered() -> bool:

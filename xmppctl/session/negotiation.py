@@ -12,6 +12,7 @@ from xmppctl.errors import ConnectionLost, StreamError, TlsError, XmppctlError
 from xmppctl.session.failures import login_refusal, no_xmpp, stream_error
 from xmppctl.stanza import build
 from xmppctl.stanza.frame import NS_STREAM, Frame
+from xmppctl.stanza.outline import outline
 
 if TYPE_CHECKING:
     import ssl
@@ -108,9 +109,7 @@ class Negotiation:
 
     def ask(self, stanza: str, doing: str) -> Frame:
         """As `request`, but an error reply is returned, too."""
-        from xmppctl.stanza.tree import parse
-
-        wanted = parse(stanza).get("id")
+        wanted = outline(stanza)[0].attributes.get("id")
         self.push(stanza)
         while True:
             frame = self.next(doing, stanzas=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from xmppctl.errors import StanzaCondition
+    from xmppctl.stanza.outline import Part
 
 Direction = Literal["in", "out"]
 Kind = Literal["message", "presence", "iq", "nonza", "stream"]
@@ -144,6 +145,12 @@ class Frame:
 
             self._tree = parse(self.raw, self.context)
         return self._tree
+
+    def outline(self) -> list[Part]:
+        """As `element`, without a tree: the element and all inside of it. Raises ValueError as well."""
+        from xmppctl.stanza.outline import outline
+
+        return outline(self.raw, self.context)
 
     def condition(self) -> StanzaCondition | None:
         """What it says went wrong, if it is an error stanza (RFC 6120 section 8.3)."""
