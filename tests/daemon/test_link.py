@@ -179,10 +179,12 @@ def asked_to_resume(peer: Peer) -> tuple[str, int]:
 
 
 def resumed(peer: Peer, handled: int, id_: str = "previous") -> int:
-    """Up to a resumed stream; returns how much the client had."""
+    """Up to a resumed stream, on which a question comes first; returns how much the client had."""
     previous, had = asked_to_resume(peer)
     assert previous == id_
     peer.send(f"<resumed xmlns='{NS_SM}' previd='{id_}' h='{handled}'/>")
+    peer.expect("^<r [^>]*/>")
+    acknowledge(peer, handled)
     return had
 
 
@@ -414,6 +416,41 @@ def test_a_resumed_stream_goes_on_where_it_was(serve: Serve) -> None:
         assert world.ears.states == [f"online {FULL_JID}", "offline", f"resumed {FULL_JID}"]
         assert world.ears.ids == ["1", "2", "3"]
         assert world.link.facts()["stream_management"]["resumed"] == 1
+        await world.link.close(0)
+
+    play(case())
+
+
+def test_a_resumed_stream_on_which_the_server_does_not_hear_us_is_given_up(serve: Serve) -> None:
+    """As Prosody 0.12 does where the old connection was cut in the middle of a stanza."""
+
+    def first(peer: Peer) -> None:
+        managed(peer)
+        peer.expect("<message id='b'/>")
+        peer.reset()
+
+    def deaf(peer: Peer) -> None:
+        asked_to_resume(peer)
+        peer.send(f"<resumed xmlns='{NS_SM}' previd='previous' h='1'/><message id='came'/>")
+        said = peer.until_end()
+        assert ids(said) == [] and "</stream:stream>" in said
+
+    def third(peer: Peer) -> None:
+        managed(peer)  # no wish to resume
+        assert ids(peer.expect("<message id='c'/>").string) == ["b", "c"]
+        acknowledge(peer, 2)
+        peer.until_end()
+
+    async def case() -> None:
+        world = Case(serve(first, deaf, third), QUIET._replace(proof=0.05))
+        world.start()
+        await world.online()
+        world.send("a", "b")
+        await world.until(lambda: "offline" in world.ears.states)
+        world.send("c")
+        await world.until(lambda: len(world.sender.heard) == 3)
+        assert world.sender.heard == [stanza(name) for name in "abc"]
+        assert world.ears.ids == ["came"]
         await world.link.close(0)
 
     play(case())

@@ -268,7 +268,7 @@ class Link:
             connection.close()
             raise
         self._stream = stream
-        stream.start(begin, done.frames)
+        stream.start(begin, done.frames, resumed=resumed)
         return stream
 
     def _take_up(self, done: LoggedIn) -> None:

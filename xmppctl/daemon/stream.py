@@ -38,7 +38,10 @@ _ASK_EVERY: Final = 256
 
 
 class Timing(NamedTuple):
-    """Seconds. See `liveness`; `login` limits a login, `farewell` the server's part in closing the stream."""
+    """Seconds. See `liveness`; `login` limits a login, `farewell` the server's part in closing the stream.
+
+    `proof` is how long a server that has resumed a stream may take for its first answer on it.
+    """
 
     idle: float = liveness.IDLE
     patience: float = liveness.PATIENCE
@@ -46,6 +49,7 @@ class Timing(NamedTuple):
     tick: float = liveness.TICK
     login: float = 30.0
     farewell: float = 2.0
+    proof: float = 3.0
 
 
 class Host(Protocol):
@@ -100,14 +104,23 @@ class Stream:
         self._asked = False  # a question is open
         self._covers = 0  # how many unacknowledged stanzas were sent before our ping
         self._ping: str | None = None
+        self._proven = True  # the server is known to hear us
         self._stalled = False  # the last answer told nothing new: asking again at once would be a loop
 
     # -- from outside --
 
-    def start(self, begin: bytes, frames: tuple[Frame, ...]) -> None:
-        """Send `begin` before anything else; take `frames`, which came with the login; read and write from now on."""
+    def start(self, begin: bytes, frames: tuple[Frame, ...], *, resumed: bool) -> None:
+        """Send `begin` before anything else; take `frames`, which came with the login; read and write from now on.
+
+        On a `resumed` stream a question goes first, and nothing else until it is answered: Prosody 0.12 goes on
+        reading where the old connection was cut, and takes what comes for the rest of a stanza that was torn.
+        """
         self._urgent += begin
-        if self._management.state == "asked":
+        if resumed:
+            self._proven = False
+            self._urgent += self._question()
+            self._loop.call_later(self._timing.proof, self._doubt)
+        elif self._management.state == "asked":
             self._note_question()
         self._loop.add_reader(self._descriptor, self._on_readable)
         self._timer = self._loop.call_later(self._liveness.wait(self._loop.time()), self._check)
@@ -264,7 +277,7 @@ class Stream:
         if self._owes_answer:
             self._owes_answer = False
             data += self._management.answer()
-        if self._leaving:
+        if self._leaving or not self._proven:
             return data
         outbox = self._outbox
         pace = self._pace
@@ -297,6 +310,7 @@ class Stream:
             self._pace.answered(now)
         self._liveness.answered(now)
         self._asked = False
+        self._proven = True
         self._stalled = not told
 
     def _await_room(self, wanted: bool) -> None:
@@ -319,6 +333,14 @@ class Stream:
             self.probe()
         if not self.done.done():
             self._timer = self._loop.call_later(self._liveness.wait(now), self._check)
+
+    def _doubt(self) -> None:
+        """Give up a resumed stream on which the server does not hear us; the next one begins anew."""
+        if self._proven or self._leaving or self.done.done():
+            return
+        self._management.forget()
+        self._connection.push(b"</stream:stream>")
+        self._end(ConnectionLost("the server resumed the stream and does not hear us on it", hint=TRY_AGAIN))
 
     def _drain(self) -> None:
         """Nothing more can be sent: take what the server had still said, which may be why."""
