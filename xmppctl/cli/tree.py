@@ -28,6 +28,16 @@ class _Shared(click.Command):
         self.shared = [option for option in shared_options() if not taken & set(option.opts)]
         self.params += self.shared
 
+    def make_parser(self, ctx: click.Context) -> Any:
+        """As click's, but it finds `-a` at once.
+
+        click first looks for a long option of that name, and for others that resemble it, to suggest them: that
+        costs a tenth of a `send` through a daemon.
+        """
+        parser: Any = super().make_parser(ctx)
+        parser._long_opt = {**parser._short_opt, **parser._long_opt}
+        return parser
+
     def get_help(self, ctx: click.Context) -> str:
         """As click's, as wide as the terminal is up to 100 columns."""
         ctx.terminal_width = ctx.terminal_width or help_width()

@@ -6,8 +6,8 @@ TLS nor DNS nor SASL: the daemon has done all that.
 
 from __future__ import annotations
 
+import _socket  # see `connection`
 import os
-import socket
 import stat
 from pathlib import Path
 from time import sleep
@@ -181,7 +181,7 @@ def chosen(settings: Settings) -> str:
 # -- the socket ---------------------------------------------------------------------------------------------------
 
 
-def _connect(path: Path, where: str, limit: Deadline) -> socket.socket | None:
+def _connect(path: Path, where: str, limit: Deadline) -> _socket.socket | None:
     """Connect to what is at `path` if it can only be ours; None where there is nothing, or nobody listens."""
     try:
         found = path.lstat()
@@ -190,7 +190,7 @@ def _connect(path: Path, where: str, limit: Deadline) -> socket.socket | None:
     except OSError as error:
         raise DaemonError(f"cannot look at {path}: {error.strerror or error}", hint=_RESTART) from None
     _check_file(path, found)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
         with unix.address(path) as address:
@@ -212,7 +212,7 @@ def _connect(path: Path, where: str, limit: Deadline) -> socket.socket | None:
         raise
 
 
-def _connected(sock: socket.socket, address: str) -> bool:
+def _connected(sock: _socket.socket, address: str) -> bool:
     """Connect; False where so many wait already that the kernel takes no more."""
     try:
         sock.connect(address)
@@ -237,7 +237,7 @@ def _check_file(path: Path, found: os.stat_result) -> None:
         )
 
 
-def _check_peer(sock: socket.socket, where: str) -> int | None:
+def _check_peer(sock: _socket.socket, where: str) -> int | None:
     """The process id of who listens. Raises DaemonError where that is another user."""
     try:
         peer = unix.peer(sock)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import _socket  # see `connection`
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,10 +53,10 @@ def address(path: Path) -> Iterator[str]:
         os.close(descriptor)
 
 
-def peer(sock: socket.socket) -> Peer:
+def peer(sock: _socket.socket) -> Peer:
     """Who is at the other end of a connected Unix socket: the kernel's word. Raises OSError."""
-    if hasattr(socket, "SO_PEERCRED"):
-        told = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)  # struct ucred: pid, uid, gid
+    if hasattr(_socket, "SO_PEERCRED"):
+        told = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, 12)  # struct ucred: pid, uid, gid
         pid, uid = (int.from_bytes(told[at : at + 4], sys.byteorder, signed=at == 0) for at in (0, 4))
         return Peer(uid, pid if pid > 0 else None)
     told = sock.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED_BYTES)  # struct xucred: version, uid, groups
