@@ -69,6 +69,8 @@ class Sink:
 
     def encodable(self, text: str) -> str:
         """`text` as the stream's encoding will show it, for measuring."""
+        if text.isascii():
+            return text
         try:
             return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
         except LookupError:

@@ -41,6 +41,8 @@ def table(
 
 def cell_text(value: object) -> str:
     """A value as one line of safe text: nothing for None, words for truth, lists with commas."""
+    if isinstance(value, str):
+        return safe(value)
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from xmppctl.protocols.contacts import Contact, Resource, RosterReader
 from xmppctl.session.base import NS_ROSTER, prepared, refuse_errors
+from xmppctl.session.local import NS_DAEMON, ask, payload
 from xmppctl.stanza import build
-from xmppctl.stanza.tree import local_name
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from xmppctl.session.base import Session
+
+_GROUP, _RESOURCE, _SHOW, _STATUS = (
+    f"{{{NS_DAEMON}}}{name}" for name in ("group", "resource", "show", "status")
+)
 
 #: Hears how far something is that can take long, in words.
 Progress = Callable[[str], None]
@@ -46,19 +50,19 @@ async def listing(session: Session, progress: Progress = lambda _: None) -> List
     """
     if not session.attached:
         return Listing(list((await fetch(session, progress)).values()))
-    from xmppctl.session import local
-
     contacts: list[Contact] = []
     resources: dict[str, tuple[Resource, ...]] = {}
     after = None
     while True:
-        page = await local.ask(session, "get", local.payload("contacts", attributes={"after": after}))
+        page = await ask(session, "get", payload("contacts", attributes={"after": after}))
         if page.get("known") != "true":
-            return Listing(list((await fetch(session, progress)).values()))  # the server's own answer says why
+            return Listing(
+                list((await fetch(session, progress)).values())
+            )  # the server's own answer says why
         for item in page:
             contact = _contact(item)
             contacts.append(contact)
-            here = tuple(_resource(child) for child in item if local_name(child) == "resource")
+            here = tuple(_resource(child) for child in item if child.tag == _RESOURCE)
             if here:
                 resources[contact.jid] = here
         progress(f"{len(contacts):,} of {int(page.get('total', '0')):,} contacts")
@@ -96,7 +100,7 @@ async def subscribe(session: Session, jid: str) -> None:
 
 def _contact(item: Element) -> Contact:
     """An item of the daemon's answer, which is prepared."""
-    groups = tuple(child.text or "" for child in item if local_name(child) == "group")
+    groups = tuple([child.text or "" for child in item if child.tag == _GROUP])
     return Contact(
         item.get("jid", ""),
         item.get("name"),
@@ -108,7 +112,5 @@ def _contact(item: Element) -> Contact:
 
 
 def _resource(element: Element) -> Resource:
-    texts = {local_name(child): child.text for child in element}
-    return Resource(
-        element.get("name", ""), texts.get("show"), texts.get("status"), int(element.get("priority", "0"))
-    )
+    priority = int(element.get("priority", "0"))
+    return Resource(element.get("name", ""), element.findtext(_SHOW), element.findtext(_STATUS), priority)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -30,7 +31,7 @@ def list_(app: App) -> None:
 
     Through a daemon that shows a presence (xmppctl status) it also tells where they are online.
     """
-    renderer = app.renderer()
+    app.renderer()
 
     async def main(session: Session) -> tuple[Listing, bool]:
         from xmppctl.cli.progress import Progress
@@ -39,7 +40,24 @@ def list_(app: App) -> None:
         with Progress(app, "fetching the roster") as progress:
             return await listing(session, progress), session.attached
 
-    (contacts, resources), attached = app.run(main)
+    with _no_collecting():
+        _list(app, *app.run(main))
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Make many small things that stay: looking through them for garbage, again and again, takes longer than that."""
+    import gc
+
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _list(app: App, listing: Listing, attached: bool) -> None:
+    contacts, resources = listing
     complete.remember(app, [each.jid for each in contacts])
     columns: tuple[str, ...] = ("JID", "Name", "Subscription", "Ask", "Groups")
     rows: list[tuple[object, ...]] = [
@@ -55,7 +73,7 @@ def list_(app: App) -> None:
             here = resources.get(each.jid, ())
             if here or each.subscription in ("to", "both"):  # of others a presence may come, and need not
                 record["resources"] = [resource.record for resource in here]
-    renderer.table(columns, rows, records)
+    app.renderer().table(columns, rows, records)
     if not contacts:
         app.note("the roster is empty")
     elif attached and resources is None:
