@@ -33,6 +33,7 @@ from tests.servers.hostile import (
 from xmppctl.config.secrets import GivenPassword, Secret
 from xmppctl.config.settings import Settings
 from xmppctl.daemon import link as link_module
+from xmppctl.daemon.attempt import Attempt
 from xmppctl.daemon.link import Link
 from xmppctl.daemon.liveness import NetworkWatch
 from xmppctl.daemon.parts import Outgoing, Owner
@@ -876,6 +877,31 @@ def test_a_stanza_that_ends_every_stream_is_refused_and_the_others_arrive(serve:
     assert list(dict.fromkeys(arrived)) == ["a", "b", "c"]
 
 
+def test_what_the_server_sends_wrong_is_no_fault_of_ours(serve: Serve) -> None:
+    """Its bytes end each stream, while the same stanza of ours is unacknowledged: that one is not to blame."""
+
+    def script(peer: Peer) -> None:
+        if peer.server.connections == 1:
+            managed(peer)
+        else:
+            not_resumed(peer)
+        peer.expect("<message id='a'/>")
+        peer.send("<!-- no comment -->")
+        peer.until_end()
+
+    async def case() -> None:
+        world = Case(serve(script))
+        world.start()
+        await world.online()
+        world.send("a")
+        await world.online(4)
+        assert world.ears.stanzas == [] and world.sender.heard == []
+        assert world.link.facts()["unacknowledged"] + world.link.facts()["held"] == 1
+        await world.link.close(0)
+
+    play(case())
+
+
 # -- closing --
 
 
@@ -981,6 +1007,65 @@ def test_closing_ends_a_wait_for_the_next_attempt() -> None:
     play(case())
 
 
+def test_a_login_that_succeeds_while_it_closes_is_closed(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the end of the login and the loop's next turn anything can happen."""
+    log_in = Attempt.run
+
+    def script(peer: Peer) -> None:
+        bound(peer, SM)
+        assert "<enable" not in peer.until_end()
+
+    async def case() -> None:
+        world = Case(serve(script))
+        closing: list[asyncio.Task[None]] = []
+
+        async def run(attempt: Attempt) -> Any:
+            done = await log_in(attempt)
+            closing.append(asyncio.create_task(world.link.close(5)))
+            await asyncio.sleep(0)
+            return done
+
+        monkeypatch.setattr(Attempt, "run", run)
+        world.start()
+        assert world.task is not None
+        await world.task
+        await closing[0]
+        assert world.ears.states == [] and world.link.state == "stopped"
+
+    play(case())
+
+
+def test_a_link_can_be_closed_before_it_runs(serve: Serve) -> None:
+    async def case() -> None:
+        server = serve(lambda peer: peer.until_end())
+        world = Case(server)
+        await world.link.close(5)
+        await world.link.run()
+        assert server.connections == 0
+
+    play(case())
+
+
+def test_who_cancels_it_leaves_no_connection_behind(serve: Serve) -> None:
+    def script(peer: Peer) -> None:
+        managed(peer)
+        assert "</stream:stream>" not in peer.until_end()  # it may be resumed
+
+    async def case() -> None:
+        world = Case(serve(script))
+        world.start()
+        await world.online()
+        assert world.task is not None
+        world.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await world.task
+        await world.link.close(5)
+
+    play(case())
+
+
 # -- what others see of it --
 
 
@@ -1070,6 +1155,30 @@ def test_a_server_that_does_not_read_makes_senders_stop_and_relieves_them(serve:
         await world.until(lambda: world.ears.relief)
         assert not world.link.congested and world.ears.relief == 1
         world.link.want_acknowledgement()
+        await world.until(lambda: len(world.sender.heard) == sent)
+        await world.link.close(0)
+
+    play(case())
+
+
+def test_who_sends_much_while_there_is_no_stream_must_stop_too(serve: Serve) -> None:
+    def script(peer: Peer) -> None:
+        managed(peer)
+        handled = 0
+        while True:
+            handled += len(re.findall("</message>", peer.expect("^.*?<r [^>]*/>").group()))
+            acknowledge(peer, handled)
+
+    async def case() -> None:
+        world = Case(serve(script))
+        sent = 0
+        while not world.link.congested:
+            world.link.send(Outgoing(b"<message><body>" + b"x" * 20_000 + b"</body></message>", world.sender))
+            sent += 1
+        assert 40 < sent < 100
+        world.link.want_acknowledgement()
+        world.start()
+        await world.until(lambda: world.ears.relief)
         await world.until(lambda: len(world.sender.heard) == sent)
         await world.link.close(0)
 

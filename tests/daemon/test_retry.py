@@ -100,8 +100,9 @@ def test_what_will_not_pass(error: Exception) -> None:
 
 
 def test_only_an_error_about_what_was_sent_blames_it() -> None:
-    assert blames(StreamError("large", condition="policy-violation"))
-    assert blames(StreamError("odd", condition="invalid-xml"))
-    assert not blames(StreamError("down", condition="system-shutdown"))
+    assert blames(StreamError("large", condition="policy-violation", stanza="<stream:error/>"))
+    assert blames(StreamError("odd", condition="invalid-xml", stanza="<stream:error/>"))
+    assert not blames(StreamError("down", condition="system-shutdown", stanza="<stream:error/>"))
+    assert not blames(StreamError("it is we who refuse", condition="policy-violation"))
     assert not blames(ConnectionLost("gone"))
     assert not blames(None)

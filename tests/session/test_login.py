@@ -780,3 +780,86 @@ def test_a_stream_before_authentication_takes_requests(
     with pytest.raises(ConnectionLost):
         attempt.request("<iq type='get' id='a2'><query xmlns='x:y'/></iq>", "asking")
     assert NS_STREAM in server.text
+
+
+# -- a stream that goes on (XEP-0198 section 5) --
+
+
+def resuming(serve: Serve, client: Client, identity: Identity, *answers: str) -> tuple[Login, Server]:
+    """A login that has authenticated, at a server that answers the wish to resume with this."""
+
+    def script(peer: Peer) -> None:
+        to_authenticated(peer, identity)
+        greet(peer, BIND, "<sm xmlns='urn:xmpp:sm:3'/>")
+        peer.expect(r"<resume xmlns='urn:xmpp:sm:3' h='7' previd='a&amp;b'/>")
+        peer.send(*answers)
+        peer.until_end()
+
+    server = serve(script)
+    login = Login(client.settings._replace(port=server.port), Deadline(5))
+    login.open()
+    login.authenticate(client.settings.password.get())
+    return login, server
+
+
+def test_a_resumed_stream_needs_no_resource_and_what_came_with_it_is_kept(
+    serve: Serve, client: Client, identity: Identity
+) -> None:
+    came = (
+        "<resumed xmlns='urn:xmpp:sm:3' h='3' previd='a&amp;b'/><message id='1'/><r xmlns='urn:xmpp:sm:3'/>"
+    )
+    login, _ = resuming(serve, client, identity, came)
+    answer = login.resume("a&b", 7)
+    assert (answer.name, answer.attributes["h"]) == ("resumed", "3")
+    assert [frame.name for frame in login.stream.rest()] == ["message", "r"]
+    login.abandon()
+
+
+def test_after_a_stream_that_cannot_be_resumed_a_resource_can_be_bound(
+    serve: Serve, client: Client, identity: Identity
+) -> None:
+    login, server = resuming(serve, client, identity, "<failed xmlns='urn:xmpp:sm:3' h='2'/>")
+    answer = login.resume("a&b", 7)
+    assert (answer.name, answer.attributes["h"]) == ("failed", "2")
+    login.stream.push("<probe/>")
+    login.abandon()
+    assert "<probe/>" in server.text
+
+
+def test_a_stream_error_in_the_place_of_an_answer_is_told(
+    serve: Serve, client: Client, identity: Identity
+) -> None:
+    error = f"<stream:error><reset xmlns='{NS_STREAMS}'/></stream:error>"
+    login, _ = resuming(serve, client, identity, error)
+    with pytest.raises(StreamError, match="reset"):
+        login.resume("a&b", 7)
+    login.abandon()
+
+
+def test_another_thread_can_end_what_a_login_waits_for(serve: Serve, client: Client) -> None:
+    from threading import Event, Thread
+
+    reached = Event()
+
+    def script(peer: Peer) -> None:
+        peer.expect("<stream:stream")
+        reached.set()
+        peer.until_end()
+
+    login = Login(client.settings._replace(port=serve(script).port), Deadline(60))
+    login.interrupt()  # there is nothing yet to end
+    failures: list[Exception] = []
+
+    def work() -> None:
+        try:
+            login.open()
+        except ConnectionLost as error:
+            failures.append(error)
+
+    thread = Thread(target=work)
+    thread.start()
+    assert reached.wait(5)
+    login.interrupt()
+    thread.join(5)
+    assert not thread.is_alive() and len(failures) == 1
+    login.interrupt()

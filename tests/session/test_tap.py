@@ -56,3 +56,23 @@ def test_who_fails_once_sees_nothing_more_and_the_first_failure_is_kept(error: E
     tap.show(frames)
     tap.sent(HEADER)
     assert tap.failure is error and seen == []
+
+
+def test_while_it_is_paused_only_stream_headers_are_shown() -> None:
+    seen: list[Frame] = []
+    tap = Tap(seen.append)
+    tap.sent(HEADER)
+    tap.paused = True
+    tap.sent(b"<message id='1'/><message id='2'/>")
+    incoming = Splitter().feed(HEADER + b"<features/> <message/></stream:stream>")
+    tap.show(incoming)
+    tap.restart()
+    tap.sent(b"<?xml version='1.0'?>" + HEADER)
+    assert [(frame.direction, frame.kind) for frame in seen] == [
+        ("out", "stream"),
+        ("in", "stream"),
+        ("out", "stream"),
+    ]
+    tap.paused = False
+    tap.sent(b"<message id='3'/>")
+    assert seen[-1].id == "3"

@@ -229,6 +229,10 @@ class Link:
             raise
         finally:
             self._attempt = None
+        if self._closing:  # it came too late
+            done.connection.push(b"</stream:stream>")
+            done.connection.close()
+            return None
         began = asyncio.get_running_loop().time()
         try:
             stream = self._begin(done)

@@ -70,5 +70,5 @@ def passes(error: Exception) -> bool:
 
 
 def blames(error: Exception | None) -> bool:
-    """Whether the stream ended because of something that was sent on it."""
-    return isinstance(error, StreamError) and error.condition in _BLAMING
+    """Whether the server ended the stream because of something that it was sent; it shows what it said."""
+    return isinstance(error, StreamError) and error.condition in _BLAMING and bool(error.stanza)
