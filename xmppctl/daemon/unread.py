@@ -12,7 +12,7 @@ from typing import Final
 from xmppctl.session.local import payload
 
 #: What may be dropped is kept up to so many records and bytes; the newest one always.
-MAX_RECORDS: Final = 2048
+MAX_RECORDS: Final = 16_384
 MAX_BYTES: Final = 4 * 1024 * 1024
 
 
