@@ -76,7 +76,7 @@ async def _tell_daemon(
     from xmppctl.session import local
 
     inner = presence.replace("<presence", f"<presence xmlns='{NS_CLIENT}'", 1)
-    await local.ask(session, "set", local.payload(request, inner, attributes))
+    await local.tell(session, "set", local.payload(request, inner, attributes))
 
 
 async def keep(session: Session, seconds: float | None) -> None:

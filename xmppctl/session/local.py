@@ -144,8 +144,13 @@ async def ask(session: Session, type: str, request: str, timeout: float | None =
 
     Raises the error that it answers with, DeadlineExceeded, ConnectionLost.
     """
+    element = (await tell(session, type, request, timeout)).element()
+    return next(iter(element), element)
+
+
+async def tell(session: Session, type: str, request: str, timeout: float | None = None) -> Frame:
+    """As `ask`, where nothing is to be read in the answer: no XML library is loaded."""
     reply = await session.ask(build.iq(type, request, to=DAEMON), timeout)
     if reply.type == "error":
         raise error_of(reply) or DaemonError("the daemon does not know this request")
-    element = reply.element()
-    return next(iter(element), element)
+    return reply
