@@ -19,7 +19,7 @@ from tests.servers.prosody import Prosody
 SIZE = 35_000
 MOST_MEMORY = 160 * 1024  # KiB
 #: What anybody may have to wait for a daemon that is busy, on a machine that is busy as well.
-LONGEST_PING = 5.0
+LONGEST_WAIT = 10.0
 
 
 def befriend(cli: Cli) -> None:
@@ -118,7 +118,7 @@ def memory(pid: int, what: str = "VmRSS") -> int:
     return int(found.group(1))
 
 
-class Pings:
+class Asking:
     """Asks the daemon for its status again and again while the `with` block runs. (The server is busy as well.)"""
 
     def __init__(self, cli: Cli) -> None:
@@ -128,7 +128,7 @@ class Pings:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> Pings:
+    def __enter__(self) -> Asking:
         self._thread.start()
         return self
 
@@ -140,7 +140,7 @@ class Pings:
         while not self._over.is_set():
             began = time.monotonic()
             try:
-                ran = self._cli.run("daemon", "status", timeout=60)
+                ran = self._cli.run("daemon", "status", timeout=120)
             except subprocess.TimeoutExpired:
                 self.failures.append("no answer")
                 return
@@ -158,6 +158,7 @@ def many(prosody_server: Server, tmp_path: Path) -> Cli:
     return made
 
 
+@pytest.mark.timeout(900)
 def test_many_contacts(many: Cli) -> None:
     cli, server = many, many.server
     assert isinstance(server, Prosody)
@@ -165,13 +166,13 @@ def test_many_contacts(many: Cli) -> None:
         with crowd.Crowd(server) as contacts:
             pid = cli.start_daemon()
             assert cli.run("status", "online", "--timeout", "60", timeout=90).code == 0
-            with Pings(cli) as pings:
+            with Asking(cli) as asking:
                 contacts.appear(cli.jid("alice"), 0, SIZE)
-                wait_until(lambda: online(cli) == SIZE, "all presences have come", timeout=120)
-            assert not pings.failures and max(pings.seconds) < LONGEST_PING, pings.seconds
+                wait_until(lambda: online(cli) == SIZE, "all presences have come", timeout=300)
+            assert not asking.failures and max(asking.seconds) < LONGEST_WAIT, asking.seconds
             assert memory(pid) <= MOST_MEMORY
-            attached = cli.run("roster", "list", "-o", "jsonl", timeout=60)
-            direct = cli.run("roster", "list", "-o", "jsonl", "--daemon", "off", timeout=60)
+            attached = cli.run("roster", "list", "-o", "jsonl", timeout=120)
+            direct = cli.run("roster", "list", "-o", "jsonl", "--daemon", "off", timeout=120)
             assert (attached.code, direct.code) == (0, 0) and attached.stderr == ""
             told = [without_time(record) for record in attached.records]
             assert [without(record, "resources") for record in told] == [
