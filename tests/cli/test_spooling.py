@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -265,10 +266,10 @@ def test_a_full_disk_is_an_error_and_what_is_told_is_there(home: Home, limit: in
 class Daemon:
     """A scripted daemon that counts how often it is told."""
 
-    def __init__(self, home: Home, **attributes: str) -> None:
+    def __init__(self, home: Home, *, times: int = 2, **attributes: str) -> None:
         self.told = 0
         self._attributes = attributes
-        self.server = Server(self._script, path=paths.daemon_socket(ROMEO, home.environ))
+        self.server = Server(*[self._script] * times, path=paths.daemon_socket(ROMEO, home.environ))
 
     def _script(self, peer: Peer) -> None:
         try:
@@ -300,7 +301,7 @@ def test_a_daemon_is_told(home: Home) -> None:
 
 def test_it_is_told_last_when_everything_is_in(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spooling, "GROUP", 10)
-    daemon = Daemon(home, settings=digest(home))
+    daemon = Daemon(home, settings=digest(home), times=5)
     with daemon.server:
         assert home.send(JULIET, "--lines", stdin=b"line\n" * 100).code == 0
         assert 2 <= daemon.told <= 5  # at the first group, at the end, and now and then
@@ -337,6 +338,31 @@ def test_only_a_daemon_will_do_if_that_is_said(home: Home) -> None:
     with daemon.server:
         assert home.send(JULIET, "hi", "--daemon", "only").code == 0
     assert daemon.told == 1 and len(home.entries) == 1
+
+
+def test_a_signal_ends_the_wait_for_lines_though_a_daemon_is_there(home: Home) -> None:
+    daemon = Daemon(home, settings=digest(home))
+    words = ("send", JULIET, "--lines", "--spool", "--jid", ROMEO, "-o", "jsonl")
+    with daemon.server:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "xmppctl", *words],
+            env=home.environ | {"PATH": os.environ["PATH"], "XMPPCTL_PASSWORD": "x"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(b"one\n")
+        process.stdin.flush()
+        assert b"spooled" in process.stdout.readline()
+        end = time.monotonic() + 10
+        while not daemon.told and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        process.communicate()
+    assert bodies(home.stanzas) == ["one"]
 
 
 def persistent(home: Home) -> dict[str, str]:

@@ -165,8 +165,8 @@ class World:
         """Wait until the spooler has nothing to do."""
         for _ in range(500):
             await asyncio.sleep(0.002)
-            idle = not self.spooler._wake.is_set() and self.spooler._resting
-            if idle:
+            spooler = self.spooler
+            if not spooler._wake.is_set() and not spooler._looking and spooler._counts is not None:
                 return
         raise AssertionError("it does not come to rest")
 

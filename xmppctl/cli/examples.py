@@ -29,6 +29,8 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
             "Send each line as it comes, a message of its own",
             "ls / | xmppctl -a alice send bob@localhost --lines",
         ),
+        Example("Have it sent whatever becomes of the network, within a day or not at all",
+                'xmppctl -a alice send bob@localhost "the job is done" --spool --ttl 1d'),
     ),
     "status": (
         Example("Be away for two seconds", 'xmppctl -a alice status away "back soon" --hold 2s'),

@@ -7,6 +7,7 @@ makes it quicker: one that runs looks at the spool by itself as well.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -119,7 +120,6 @@ class _Group:
         self._store.close()
         if not isinstance(error, Interrupted | Terminated):
             self._daemon.finish()
-        self._daemon.close()
 
     @property
     def full(self) -> bool:
@@ -156,7 +156,6 @@ class Daemon:
     def __init__(self, app: App) -> None:
         self._app = app
         self._mode = app.choice("daemon", "auto", ("auto", "only", "off"))
-        self._stream: Local | None = None
         self._told = float("-inf")
         self._due = False
         self._noted = False
@@ -164,7 +163,9 @@ class Daemon:
     def demand(self) -> None:
         """Raise DaemonError where there is none and --daemon only wants one. Called before anything is put in."""
         if self._mode == "only":
-            self._stream = self._reach()
+            stream = self._reach()
+            if stream is not None:
+                stream.close()
 
     def tell(self, *, more: bool) -> None:
         """There is something new. Where `more` is to come, it is told so now and then."""
@@ -180,28 +181,22 @@ class Daemon:
         try:
             self._ask()
         except XmppctlError as error:
-            self.close()
             if isinstance(error, Interrupted | Terminated):
                 raise
             self._note(f"the daemon could not be told of it: {error.message}")
         self._told = monotonic()
 
-    def close(self) -> None:
-        """Let go of it."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
-
     def _ask(self) -> None:
         from xmppctl.session import local
         from xmppctl.session.deadline import Deadline
 
-        if self._stream is None:
-            self._stream = self._reach()
-        if self._stream is None:
+        # A stream of its own each time: while one is open, a signal would not end a wait for more lines.
+        stream = self._reach()
+        if stream is None:
             self._note(_NO_DAEMON)
-        else:
-            self._stream.ask("set", local.payload("spool"), Deadline(TELL_SECONDS))
+            return
+        with closing(stream):
+            stream.ask("set", local.payload("spool"), Deadline(TELL_SECONDS))
 
     def _reach(self) -> Local | None:
         from xmppctl.cli import reach

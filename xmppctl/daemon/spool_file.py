@@ -36,6 +36,9 @@ PATIENCE: Final = 30.0
 #: The same, of one attempt: a signal is heard between two.
 _ATTEMPT: Final = 0.2
 
+#: Pages that are given back in one transaction: others want to write as well.
+_VACUUM: Final = 2000
+
 _APPLICATION: Final = 0x78_6D_70_73  # "xmps"
 _VERSION: Final = 1
 _SCHEMA: Final = f"""
@@ -149,7 +152,10 @@ class SpoolFile:
         """Give deleted pages back, and empty the log that still holds what they held. Waits for nobody."""
         with self._telling(), suppress(sqlite3.OperationalError):
             connection = self._opened()
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
+            while connection.execute("PRAGMA freelist_count").fetchone()[0]:
+                connection.executescript(
+                    f"PRAGMA incremental_vacuum({_VACUUM})"
+                )  # execute stops at the first page
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:

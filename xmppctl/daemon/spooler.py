@@ -114,7 +114,7 @@ class Spooler:
         self._streams = 0  # how many have gone
         self._stopped = self._closed = False
         self._wake = asyncio.Event()
-        self._resting = False
+        self._looking = False  # because there may be something new
         self._task: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "spool")
         hub.service("spool", self._poked)
@@ -156,7 +156,7 @@ class Spooler:
     @property
     def busy(self) -> bool:
         """Whether something waits to be delivered, as far as is known."""
-        if self._flight or self._wake.is_set() or not self._resting:
+        if self._flight or self._wake.is_set() or self._looking:
             return True
         if self._trouble is not None:
             return not isinstance(self._trouble, ConfigError)  # a damaged file does not mend itself
@@ -231,12 +231,15 @@ class Spooler:
 
     async def _run(self) -> None:
         while not self._closed:
+            self._looking = self._wake.is_set()
             self._wake.clear()
             try:
                 await self._turn()
             except XmppctlError as error:
+                self._looking = False
                 await self._rest(error)
                 continue
+            self._looking = False
             if self._trouble is not None:
                 self._note("spool: it can be used again")
                 self._trouble, self._patience = None, TROUBLE_SECONDS[0]
@@ -254,10 +257,8 @@ class Spooler:
             await self._nap(end - monotonic())
 
     async def _nap(self, seconds: float) -> None:
-        self._resting = True
         with suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), seconds)
-        self._resting = False
 
     async def _turn(self) -> None:
         """Note what was heard, and send what comes next."""

@@ -89,8 +89,7 @@ def retry(app: App, ids: tuple[str, ...], every: bool, ttl: str | None) -> None:
     if count:
         from xmppctl.cli.spooling import Daemon
 
-        with closing(Daemon(app)) as daemon:
-            daemon.tell(more=False)
+        Daemon(app).tell(more=False)
 
 
 @command.command(short_help="Remove messages for good")
