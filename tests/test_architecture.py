@@ -13,6 +13,12 @@ from pathlib import Path
 import pytest
 
 import xmppctl
+from tests.servers import local
+from tests.servers.hostile import Server
+from xmppctl.config import paths
+from xmppctl.config.secrets import NoPassword
+from xmppctl.config.settings import Settings
+from xmppctl.stanza.jid import Jid
 
 ROOT = Path(xmppctl.__file__).parent
 
@@ -121,8 +127,8 @@ def test_every_module_says_what_it_is():
 
 
 def loaded(code: str, **environ: str) -> set[str]:
-    """The top-level modules that are loaded after running `code` in a new interpreter."""
-    report = "print('LOADED', *sorted({name.split('.')[0] for name in sys.modules}))"
+    """The modules that are loaded after running `code` in a new interpreter."""
+    report = "print('LOADED', *sorted(sys.modules))"
     # The program leaves by os._exit, which nothing that is registered would outlive.
     before = f"import atexit, os, sys\natexit.register(lambda: exec({report!r}))\nos._exit = sys.exit"
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME")}
@@ -133,7 +139,7 @@ def loaded(code: str, **environ: str) -> set[str]:
         text=True,
         timeout=60,
     )
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("LOADED")]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("LOADED")] or [done.stderr]
     return set(line.split()[1:])
 
 
@@ -195,3 +201,41 @@ def test_hot_commands_load_nothing_heavy(words):
 def test_what_hot_commands_run_on_loads_nothing_heavy(module):
     found = loaded(f"import xmppctl.protocols.{module}, xmppctl.session.direct, xmppctl.session.failures")
     assert not found & set(HEAVY)
+
+
+#: What an attached command has no use for: the daemon has done it, or does it.
+SPARED = {*HEAVY, "ssl", "socket", "json", "sqlite3", "subprocess", "difflib", "base64", "dataclasses"}
+SPARED |= {"pycares", "aiodns", "hashlib", "random", "xml.etree", "logging", "selectors", "concurrent"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("send", "juliet@capulet.example", "hi"),
+        ("send", "juliet@capulet.example", "hi", "--wait", "none"),
+        ("ping",),
+        ("ping", "juliet@capulet.example"),
+        ("raw", "<message to='juliet@capulet.example'/>"),
+        ("status", "away", "out to lunch"),
+    ],
+    ids=" ".join,
+)
+def test_attached_commands_load_next_to_nothing(words, tmp_path):
+    """From the first to the last, against a daemon that answers everything."""
+    environ = {
+        "XDG_RUNTIME_DIR": str(tmp_path),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "HOME": str(tmp_path),
+    }
+    name = Settings(Jid.parse(local.JID), NoPassword("test"))
+    script = local.serving(local.answering, settings=name.digest())
+    with Server(script, path=paths.daemon_socket(name.name, environ)) as server:
+        found = loaded(
+            f"{running(*words, '-v', '--daemon', 'only', '--jid', local.JID)}",
+            **environ,
+            XMPPCTL_PASSWORD="secret",
+        )
+        assert server.connections == 1
+    assert "xmppctl.session.attach" in found
+    assert not found & SPARED
+    assert not {module for module in found if module.startswith(("xmppctl.daemon", "xmppctl.session.login"))}

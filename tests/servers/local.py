@@ -9,6 +9,7 @@ from tests.servers.hostile import Gone, Peer, Script
 from xmppctl import __version__
 from xmppctl.session.local import NS_DAEMON, VERSION
 from xmppctl.stanza.frame import NS_STREAM
+from xmppctl.stanza.splitter import Splitter
 
 DOMAIN = "montague.example"
 JID = f"romeo@{DOMAIN}"
@@ -68,3 +69,20 @@ def serving(then: Callable[[Peer], Any] = lambda peer: peer.until_end(), **attri
             pass
 
     return script
+
+
+def answering(peer: Peer) -> None:
+    """Acknowledge every stanza, answer every request with a result, until the client closes its stream."""
+    splitter, handled = Splitter("out"), 0
+    splitter.feed(HEADER.encode())
+    while not splitter.closed:
+        for frame in splitter.feed(peer.take()):
+            handled += frame.kind not in ("nonza", "stream")
+            if frame.name == "enable":
+                handled = 0
+                peer.send("<enabled xmlns='urn:xmpp:sm:3'/>")
+            elif frame.name == "r":
+                peer.send(f"<a xmlns='urn:xmpp:sm:3' h='{handled}'/>")
+            elif frame.kind == "iq" and frame.type in ("get", "set"):
+                sender = f" from='{frame.to}'" if frame.to else ""
+                peer.send(f"<iq type='result' id='{frame.id}'{sender}/>")
