@@ -83,11 +83,13 @@ class Iqs:
         own.add(id_)
         return sent
 
-    def ask_ourselves(self, type: str, payload: str, to: str | None, jid: Jid, done: Done) -> Outgoing:
-        """What to send for a request of the daemon's own. `done` is called once, `OWN_SECONDS` later at the latest."""
+    def ask_ourselves(
+        self, type: str, payload: str, to: str | None, jid: Jid, done: Done, seconds: float = OWN_SECONDS
+    ) -> Outgoing:
+        """What to send for a request of the daemon's own. `done` is called once, `seconds` later at the latest."""
         id_, asked = self._expect(to, jid)
         asked.done = done
-        asked.timer = self._later(OWN_SECONDS, lambda: self._give_up(id_))
+        asked.timer = self._later(seconds, lambda: self._give_up(id_))
         return Outgoing(build.iq(type, payload, to=to, id=id_).encode(), again=False)
 
     def reply(self, frame: Frame) -> None:
