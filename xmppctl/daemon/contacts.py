@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from xmppctl.daemon.parts import Outgoing, Request
     from xmppctl.stanza.frame import Frame
 
+#: What a large roster may take to come over a slow line.
+ROSTER_SECONDS: Final = 600.0
 #: Bytes of a roster that are read in one turn of the event loop: a few milliseconds.
 SLICE_BYTES: Final = 64 * 1024
 #: A page of the answer ends behind the contact that fills one of these.
@@ -79,7 +81,9 @@ class Contacts:
         asked = self._asked
         version = {} if self._version is None else {"ver": self._version}
         query = f"<query xmlns='{NS_ROSTER}'{build.attributes(version)}/>"
-        return self._hub.own_request("get", query, None, lambda reply: self._on_roster(reply, asked))
+        return self._hub.own_request(
+            "get", query, None, lambda reply: self._on_roster(reply, asked), seconds=ROSTER_SECONDS
+        )
 
     def _on_roster(self, reply: Frame | None, asked: int) -> None:
         if asked != self._asked:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xmppctl import __version__
 from xmppctl.daemon.client import Client, Handled, Sent
 from xmppctl.daemon.incoming import Incoming
-from xmppctl.daemon.iqs import Done, Iqs, Later, Timer
+from xmppctl.daemon.iqs import OWN_SECONDS, Done, Iqs, Later, Timer
 from xmppctl.daemon.parts import Outgoing, Sender, Service
 from xmppctl.daemon.presence import Presence
 from xmppctl.daemon.requests import ClientRequest, Services, is_for_daemon
@@ -109,9 +109,11 @@ class Hub:
         """Ask something for the daemon itself. `done` gets the reply; None when none will come. Only while online."""
         self.link.send(self.own_request(type, payload, to, done))
 
-    def own_request(self, type: str, payload: str, to: str | None, done: Done) -> Outgoing:
-        """As `request`, but it is the caller who has it sent: for `on_online`."""
-        return self.iqs.ask_ourselves(type, payload, to, self.full or self.jid, done)
+    def own_request(
+        self, type: str, payload: str, to: str | None, done: Done, seconds: float = OWN_SECONDS
+    ) -> Outgoing:
+        """As `request`, but it is the caller who has it sent: for `on_online`. `seconds` is what the answer may take."""
+        return self.iqs.ask_ourselves(type, payload, to, self.full or self.jid, done, seconds)
 
     def bug(self, error: Exception) -> None:
         """Note a mistake of ours that must not end the connection."""
