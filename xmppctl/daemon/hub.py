@@ -112,7 +112,7 @@ class Hub:
     def own_request(
         self, type: str, payload: str, to: str | None, done: Done, seconds: float = OWN_SECONDS
     ) -> Outgoing:
-        """As `request`, but it is the caller who has it sent: for `on_online`. `seconds` is what the answer may take."""
+        """As `request`, but the caller has it sent: for `on_online`. `seconds` is what the answer may take."""
         return self.iqs.ask_ourselves(type, payload, to, self.full or self.jid, done, seconds)
 
     def bug(self, error: Exception) -> None:
