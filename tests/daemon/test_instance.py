@@ -56,6 +56,7 @@ def test_it_says_whose_it_is(lock: Path) -> None:
     lock.write_text("a longer text of another release\n" * 10)
     with instance.only_one(lock, never, name="work", jid="romeo@montague.example"):
         assert instance.whose(lock) == ("work", "romeo@montague.example")
+        assert lock.read_text() == f"{os.getpid()}\nwork\nromeo@montague.example\n"
 
 
 def test_a_second_one_is_told_that_the_first_serves(lock: Path) -> None:

@@ -217,6 +217,8 @@ def test_a_second_signal_ends_it_at_once(enter: Enter) -> None:
     home.wait_online()
     process.terminate()
     home.wait(lambda: "ending" in home.log, "the first signal")
+    # While it waits for the server, commands already find no daemon.
+    home.wait(lambda: not home.socket.exists(), "the end of listening")
     process.terminate()
     assert process.wait(20) == 143
 
@@ -248,7 +250,7 @@ def test_idling_ends_it_but_not_while_somebody_is_attached(enter: Enter) -> None
     assert stream is not None
     stream.bind(Deadline(10))
     time.sleep(0.6)  # the one wait that has to be longer than the idling it disproves
-    assert process.poll() is None
+    assert home.socket.exists() and "ending" not in home.log
     stream.close()
     assert process.wait(20) == 0
     assert "nothing to do for 0.3 s" in home.log

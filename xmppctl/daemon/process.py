@@ -155,7 +155,7 @@ def _password(settings: Settings) -> Callable[[], Secret | None]:
 
 
 def detach() -> None:
-    """Let go of what belongs to whoever has started us: standard streams, working directory, terminal."""
+    """Let go of the standard streams, and outlive the terminal; `launch` has seen to the rest."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
@@ -165,13 +165,6 @@ def detach() -> None:
         raise ConfigError(f"cannot let go of the terminal: {error.strerror}") from None
     finally:
         os.close(null)
-    os.chdir("/")
-    os.umask(0o077)
-    if os.getpid() != os.getsid(0):
-        with suppress(
-            PermissionError
-        ):  # a process group's leader cannot; it has no terminal's signals to fear
-            os.setsid()
 
 
 def run_loop(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
