@@ -29,7 +29,8 @@ def command() -> None:
 def list_(app: App) -> None:
     """Show the contacts, sorted by JID.
 
-    Through a daemon that shows a presence (xmppctl status) it also tells where they are online.
+    Through a daemon that shows a presence (xmppctl status) it also tells where they are online; in JSON as resources,
+    which is empty for who is offline, and missing where that is not known.
     """
     app.renderer()
 
