@@ -98,8 +98,10 @@ class Counts(NamedTuple):
 
 
 _DUE: Final = "state = 'spooled' AND expires IS NOT NULL AND expires <= ?"
-#: Also what was delivered in the future: the clock was wrong then.
-_OLD: Final = "state = 'delivered' AND (changed < ? OR changed > ?)"
+_COUNTED: Final[tuple[State, ...]] = ("spooled", "sending", "refused", "expired")
+_FAILED: Final = "state IN ('refused', 'expired')"
+#: Each with its index. The second is what was delivered in the future: the clock was wrong then.
+_OLD: Final = ("state = 'delivered' AND changed < ?", "state = 'delivered' AND changed > ?")
 
 
 def insert(
@@ -132,10 +134,11 @@ def waits(database: sqlite3.Connection, account: str, message: New) -> bool:
 def entries(database: sqlite3.Connection, states: set[State], now: float) -> list[Entry]:
     """The messages in these states, in the order of acceptance. What is due counts as expired."""
     # Each state by itself, so that the (many) delivered rows are not read for the others.
-    asked = states | ({"spooled"} if "expired" in states else set())
-    query = " UNION ALL ".join(f"SELECT {_COLUMNS} FROM message WHERE state = '{each}'" for each in asked)
-    found = (_entry(row, now) for row in database.execute(f"{query} ORDER BY n"))
-    return [entry for entry in found if entry.state in states]
+    asked = [each for each in STATES if each in states or (each == "spooled" and "expired" in states)]
+    query = " UNION ALL ".join(f"SELECT {_COLUMNS} FROM message WHERE {_is(each)}" for each in asked)
+    found = (_entry(row, now) for row in database.execute(query))
+    # Sorted here: asked to do it, SQLite would read all rows in their order instead.
+    return sorted((entry for entry in found if entry.state in states), key=lambda entry: entry.n)
 
 
 def _entry(row: tuple[Any, ...], now: float) -> Entry:
@@ -174,7 +177,7 @@ def put_back(
         database.execute(
             "UPDATE message SET state = 'spooled', changed = ?, expires = ?,"
             " reason = '', condition = '', type = '', text = ''"
-            f" WHERE state IN ('refused', 'expired'){which}",
+            f" WHERE {_FAILED}{which}",
             (now, expires, *row),
         ).rowcount
         for which, row in _each(chosen)
@@ -188,7 +191,7 @@ def delete(
     removed: dict[State, int] = {}
     for state in states:
         for which, row in _each(chosen):
-            count = database.execute(f"DELETE FROM message WHERE state = '{state}'{which}", row).rowcount
+            count = database.execute(f"DELETE FROM message WHERE {_is(state)}{which}", row).rowcount
             if count:
                 removed[state] = removed.get(state, 0) + count
     return removed
@@ -217,17 +220,24 @@ def expire(database: sqlite3.Connection, now: float) -> None:
 
 def any_old(database: sqlite3.Connection, now: float) -> bool:
     """Whether there is something for `purge`."""
-    return database.execute(f"SELECT 1 FROM message WHERE {_OLD} LIMIT 1", _old(now)).fetchone() is not None
+    return any(
+        database.execute(f"SELECT 1 FROM message WHERE {which} LIMIT 1", (limit,)).fetchone()
+        for which, limit in _old(now)
+    )
 
 
 def purge(database: sqlite3.Connection, now: float) -> int:
     """Remove some of what was delivered long enough ago; return how many."""
-    chosen = f"SELECT n FROM message WHERE {_OLD} LIMIT {_PURGE}"
-    return database.execute(f"DELETE FROM message WHERE n IN ({chosen})", _old(now)).rowcount
+    return sum(
+        database.execute(
+            f"DELETE FROM message WHERE n IN (SELECT n FROM message WHERE {which} LIMIT {_PURGE})", (limit,)
+        ).rowcount
+        for which, limit in _old(now)
+    )
 
 
-def _old(now: float) -> tuple[float, float]:
-    return now - KEEP_SECONDS, now + KEEP_SECONDS
+def _old(now: float) -> list[tuple[str, float]]:
+    return list(zip(_OLD, (now - KEEP_SECONDS, now + KEEP_SECONDS), strict=True))
 
 
 def recover(database: sqlite3.Connection, account: str, now: float) -> None:
@@ -298,7 +308,11 @@ def take(database: sqlite3.Connection, account: str, now: float, room: int, room
 
 def counts(database: sqlite3.Connection, account: str) -> Counts:
     """How many messages of `account` are in each state but delivered."""
-    query = "SELECT COUNT(*) FROM message WHERE account = ? AND state = "
-    return Counts(
-        *(database.execute(f"{query}'{state}'", (account,)).fetchone()[0] for state in Counts._fields)
-    )
+    query = "SELECT COUNT(*) FROM message WHERE account = ? AND "
+    return Counts(*(database.execute(query + _is(each), (account,)).fetchone()[0] for each in _COUNTED))
+
+
+def _is(state: State) -> str:
+    """The condition that a row is in this state, so that SQLite sees which index fits."""
+    failed = f" AND {_FAILED}" if state in ("refused", "expired") else ""
+    return f"state = '{state}'{failed}"

@@ -40,6 +40,8 @@ POLL_SECONDS: Final = 15.0
 CONGESTED_SECONDS: Final = 0.5
 #: How often what was delivered is cleared away, in seconds.
 PURGE_SECONDS: Final = 60.0
+#: How often it is counted what there is while there is more to send, in seconds.
+COUNT_SECONDS: Final = 1.0
 #: How long the file is left alone after an error, in seconds, at first and at most.
 TROUBLE_SECONDS: Final = (2.0, 60.0)
 #: Error messages that may wait to be looked up.
@@ -78,7 +80,7 @@ class _Worked(NamedTuple):
 
     fresh: bool
     turn: Turn
-    counts: Counts
+    counts: Counts | None
 
 
 class Spooler:
@@ -110,7 +112,7 @@ class Spooler:
         self._trouble: XmppctlError | None = None
         self._patience = TROUBLE_SECONDS[0]
         self._generation: tuple[int, int] | None = None
-        self._purge_at = 0.0
+        self._purge_at = self._count_at = 0.0
         self._streams = 0  # how many have gone
         self._stopped = self._closed = False
         self._wake = asyncio.Event()
@@ -277,7 +279,8 @@ class Spooler:
             self._delivered[:0], self._refused[:0] = news.delivered, news.refused
             self._back[:0], self._lapsed[:0] = news.back, news.lapsed
             raise
-        self._counts = worked.counts
+        if worked.counts is not None:
+            self._counts = worked.counts
         if worked.fresh:  # what is in flight is of another file, and nobody's any more
             self._flight.clear()
             self._bytes = 0
@@ -295,14 +298,18 @@ class Spooler:
         fresh = store.generation != self._generation
         if fresh:
             store.recover(account)
-            counts = store.counts(account)
+            found = store.counts(account)
             self._generation = store.generation
-            return _Worked(fresh, Turn(), counts)
+            return _Worked(fresh, Turn(), found)
         turn = store.turn(account, news, room=room, room_bytes=room_bytes)
         if monotonic() >= self._purge_at:
             store.purge()
             self._purge_at = monotonic() + PURGE_SECONDS
-        return _Worked(fresh, turn, store.counts(account))
+        counts: Counts | None = None
+        if not turn.taken or monotonic() >= self._count_at:  # counting much takes long
+            counts = store.counts(account)
+            self._count_at = monotonic() + COUNT_SECONDS
+        return _Worked(fresh, turn, counts)
 
     def _forget(self, refused: Iterable[int]) -> None:
         """Whether the server acknowledges what has come back does not matter."""
