@@ -305,6 +305,17 @@ def test_it_can_be_taken_back(house: House) -> None:
     assert shown(house) == ["<presence/>", GONE]
 
 
+def test_it_is_told_when_none_is_shown_any_more(house: House) -> None:
+    hidden: list[int] = []
+    house.hub.presence.on_hidden = lambda: hidden.append(len(house.link.texts))
+    talker = house.bound()
+    talker.say(online(shows("chat")))
+    talker.say(status(shows("away")) + status(GONE))
+    assert hidden == []
+    talker.close()
+    assert shown(house)[-1] == GONE and hidden == [len(house.link.texts)]
+
+
 def test_facts_tell_what_is_shown(house: House) -> None:
     talker = house.bound()
     talker.say(status("<presence><show>away</show><status>out &amp; about</status></presence>"))
