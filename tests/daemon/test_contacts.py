@@ -14,7 +14,6 @@ from xmppctl.protocols.roster import Listing, listing
 from xmppctl.session.drive import drive
 from xmppctl.session.local import DAEMON, failure
 from xmppctl.session.memory import MemorySession
-from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.jid import Jid
 from xmppctl.stanza.splitter import Splitter
 

@@ -33,8 +33,8 @@ def at(resource: str, inner: str = "", type: str = "") -> str:
 
 def test_what_a_presence_says():
     known = told(
-        f"<presence from='Juliet@Capulet.example/balcony'><show> away </show><status>out &lt;3</status>"
-        f"<priority> -5 </priority><c xmlns='x'><show>dnd</show></c></presence>",
+        "<presence from='Juliet@Capulet.example/balcony'><show> away </show><status>out &lt;3</status>"
+        "<priority> -5 </priority><c xmlns='x'><show>dnd</show></c></presence>",
         at("chamber"),
     )
     assert known.of(JULIET) == (Resource("balcony", "away", "out <3", -5), Resource("chamber"))

@@ -71,7 +71,7 @@ def test_an_error_of_another_class_or_release_is_the_daemons():
 
 
 def test_what_xml_cannot_hold_does_not_keep_an_error_from_being_told():
-    with pytest.raises(ConfigError, match="bad. name"):
+    with pytest.raises(ConfigError, match=r"bad. name"):
         drive(tell(daemon(failure(ConfigError("bad\0 name")), "error"), "get", payload("info")))
 
 
