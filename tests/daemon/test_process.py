@@ -58,8 +58,8 @@ def throwing_out(peer: Peer) -> None:
 
 
 def test_a_start_returns_when_it_is_online_and_leaves_it_behind(enter: Enter) -> None:
-    home = enter(serving)
-    done = home.run("daemon", "start", "-o", "json")
+    home = enter(serving, password="wrong")
+    done = home.run("daemon", "start", "-o", "json", "--password-file", "-", stdin=f"{PASSWORD}\n")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["daemon"], told["started"], told["state"]) == ("work", True, "online")
