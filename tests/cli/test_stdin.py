@@ -12,6 +12,7 @@ import pytest
 from xmppctl.cli import stdin
 from xmppctl.cli.app import App
 from xmppctl.errors import DeadlineExceeded, MalformedInput, UsageError
+from xmppctl.session.deadline import Deadline
 
 
 def piped(*parts: bytes) -> int:
@@ -63,6 +64,18 @@ def test_the_commands_time_limit_holds():
     with pytest.raises(DeadlineExceeded):
         stdin.read_all(app(read, timeout="0.05"))
     os.close(write)
+
+
+def test_a_wait_for_a_line_has_a_limit():
+    read, write = os.pipe()
+    reader = stdin.Lines(read)
+    with pytest.raises(DeadlineExceeded):
+        reader.fill(Deadline(0.05))
+    os.write(write, b"one\n")
+    reader.fill(Deadline(5))
+    assert reader.take() == b"one"
+    os.close(write)
+    os.close(read)
 
 
 def test_too_much_is_refused(monkeypatch):
