@@ -16,9 +16,9 @@ NS_PUBSUB = "http://jabber.org/protocol/pubsub"
 IQ = "<iq type='{type}' id='{id}' to='{to}'>{inside}</iq>"
 PING = "<ping xmlns='urn:xmpp:ping'/>"
 
-#: What differs between any two runs: times, how long something took, ids that were made up, our own resource.
+#: What differs between any two runs: times, ids that were made up, our own resource, and sizes since that has any.
 MADE_UP = ("time", "ms", "min_ms", "avg_ms", "max_ms", "id")
-CHANGES = re.compile(r"\d\d:\d\d:\d\d\.\d+|\d+(\.\d+)? ms|\b[0-9a-f]{24}\b|(?<=@localhost/)[-\w]+")
+CHANGES = re.compile(r"\d\d:\d\d:\d\d\.\d+|\d+(\.\d+)? ms|\b\d+B\b|\b[0-9a-f]{24}\b|(?<=@localhost/)[-\w]+")
 
 Words = Callable[[Cli], tuple[str, ...]]
 
