@@ -58,6 +58,16 @@ def test_a_good_connection_makes_the_next_failure_the_first() -> None:
     assert backoff.next() == 2
 
 
+def test_one_that_served_for_a_while_does_not_start_at_the_end_of_the_scale() -> None:
+    backoff = Backoff(draw=lambda low, high: high)
+    for _ in range(8):
+        backoff.next()
+    backoff.lasted(3, served=True)
+    assert [backoff.next(), backoff.next()] == [8, 16]
+    backoff.lasted(3)
+    assert backoff.next() == 32
+
+
 @pytest.mark.parametrize(
     "error",
     [

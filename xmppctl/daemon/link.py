@@ -233,13 +233,14 @@ class Link:
             done.connection.push(b"</stream:stream>")
             done.connection.close()
             return None
-        began = asyncio.get_running_loop().time()
+        began, had = asyncio.get_running_loop().time(), self._outbox.acknowledged
         try:
             stream = self._begin(done)
         except StreamError as error:
             return error
         why = await asyncio.shield(stream.done)
-        self._backoff.lasted(asyncio.get_running_loop().time() - began)
+        served = self._outbox.acknowledged > had and not isinstance(why, StreamError)
+        self._backoff.lasted(asyncio.get_running_loop().time() - began, served=served)
         self._finish(stream, why)
         return why
 
@@ -319,7 +320,7 @@ class Link:
         self._stream = None
         for name in self._before:
             self._before[name] += getattr(stream, name)
-        if blames(why):
+        if blames(why) and stream.proven:
             assert why is not None
             culprit = self._outbox.blame()
             if culprit is not None:

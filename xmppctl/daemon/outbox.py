@@ -48,6 +48,8 @@ class Outbox:
         self.largest = 0
         #: Stanzas that were ever written, those that were written again included.
         self.written = 0
+        #: Stanzas that were ever acknowledged.
+        self.acknowledged = 0
         self._wanted = 0  # of all stanzas here, how many somebody wants to be acknowledged soon
         self._handled = 0  # the server's count on the stream in force, modulo 2**32
         self._window = 0  # how many may be unacknowledged at once, 0 for any number
@@ -129,6 +131,7 @@ class Outbox:
         """The server has the first `count` that are unacknowledged: tell their owners, in order."""
         done = [self.unacknowledged.popleft() for _ in range(count)]
         self.unacknowledged_bytes -= sum(len(stanza.data) for stanza in done)
+        self.acknowledged += count
         self._wanted = max(0, self._wanted - count)
         self._suspects -= count
         if self._suspects <= 0:

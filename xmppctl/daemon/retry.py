@@ -18,6 +18,9 @@ CEILING: Final = 300.0
 #: A connection that lasted so long was a good one: the next failure is the first again.
 STEADY: Final = 60.0
 
+#: One that served, but not so long, leaves so many failures at the most: a bad network is no server that is down.
+_SERVED: Final = 2
+
 #: Stream errors (RFC 6120 section 4.9.3) that a new stream would end with as well.
 _LASTING: Final = frozenset({"conflict", "not-authorized", "host-unknown", "unsupported-version"})
 #: Stream errors that something we sent may have caused.
@@ -52,10 +55,12 @@ class Backoff:
         longest = min(self._ceiling, self._floor * 2.0 ** min(self.failures, 60))
         return max(self._floor, self._draw(0.0, longest))
 
-    def lasted(self, seconds: float) -> None:
-        """A connection has ended that lasted so long."""
+    def lasted(self, seconds: float, *, served: bool = False) -> None:
+        """A connection has ended that lasted so long; whether it was of use, and the server did not end it."""
         if seconds >= self._steady:
             self.failures = 0
+        elif served:
+            self.failures = min(self.failures, _SERVED)
 
 
 def passes(error: Exception) -> bool:

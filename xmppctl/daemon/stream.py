@@ -24,7 +24,7 @@ from xmppctl.stanza import build
 from xmppctl.stanza.frame import NS_STREAM
 
 if TYPE_CHECKING:
-    import socket
+    import _socket
 
     from xmppctl.daemon.management import Management
     from xmppctl.daemon.outbox import Outbox
@@ -80,6 +80,8 @@ class Stream:
         self._loop = asyncio.get_running_loop()
         self.done: asyncio.Future[XmppctlError | None] = self._loop.create_future()
         self.stanzas_in = self.bytes_in = self.bytes_out = 0
+        #: Whether the server is known to hear us.
+        self.proven = True
         self._connection = connection
         self._descriptor = connection.sock.fileno()
         self._domain = domain
@@ -104,7 +106,6 @@ class Stream:
         self._asked = False  # a question is open
         self._covers = 0  # how many unacknowledged stanzas were sent before our ping
         self._ping: str | None = None
-        self._proven = True  # the server is known to hear us
         self._stalled = False  # the last answer told nothing new: asking again at once would be a loop
 
     # -- from outside --
@@ -112,15 +113,17 @@ class Stream:
     def start(self, begin: bytes, frames: tuple[Frame, ...], *, resumed: bool) -> None:
         """Send `begin` before anything else; take `frames`, which came with the login; read and write from now on.
 
-        On a `resumed` stream a question goes first, and nothing else until it is answered: Prosody 0.12 goes on
-        reading where the old connection was cut, and takes what comes for the rest of a stanza that was torn.
+        Nothing else is sent until the first answer. On a new stream that is the agreement to stream management: what
+        is sent before cannot be resumed. On a `resumed` one a question goes first: Prosody 0.12 goes on reading where
+        the old connection was cut, and takes what comes for the rest of a stanza that was torn.
         """
         self._urgent += begin
         if resumed:
-            self._proven = False
+            self.proven = False
             self._urgent += self._question()
             self._loop.call_later(self._timing.proof, self._doubt)
         elif self._management.state == "asked":
+            self.proven = False
             self._note_question()
         self._loop.add_reader(self._descriptor, self._on_readable)
         self._timer = self._loop.call_later(self._liveness.wait(self._loop.time()), self._check)
@@ -277,7 +280,7 @@ class Stream:
         if self._owes_answer:
             self._owes_answer = False
             data += self._management.answer()
-        if self._leaving or not self._proven:
+        if self._leaving or not self.proven:
             return data
         outbox = self._outbox
         pace = self._pace
@@ -310,7 +313,7 @@ class Stream:
             self._pace.answered(now)
         self._liveness.answered(now)
         self._asked = False
-        self._proven = True
+        self.proven = True
         self._stalled = not told
 
     def _await_room(self, wanted: bool) -> None:
@@ -336,7 +339,7 @@ class Stream:
 
     def _doubt(self) -> None:
         """Give up a resumed stream on which the server does not hear us; the next one begins anew."""
-        if self._proven or self._leaving or self.done.done():
+        if self.proven or self._leaving or self.done.done():
             return
         self._management.forget()
         self._connection.push(b"</stream:stream>")
@@ -364,7 +367,7 @@ class Stream:
         self._connection.close()
 
 
-def _unsent(sock: socket.socket) -> int:
+def _unsent(sock: _socket.socket) -> int:
     """Bytes that the other end's machine has yet to take (Linux: SIOCOUTQ, tcp(7)); 0 where nobody can tell."""
     try:
         told = fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4))
