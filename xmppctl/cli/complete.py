@@ -38,6 +38,13 @@ def jids(context: click.Context, parameter: click.Parameter, incomplete: str) ->
     return [jid for jid in _known_jids(_environ(context)) if jid.startswith(incomplete)]
 
 
+def files(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Whatever the shell completes by itself. (`click.Path` does so, too, and looks for translations of its name.)"""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
 def remember(app: App, jids: Sequence[str]) -> None:
     """Have these JIDs completed from now on: a command had to do with them."""
     from xmppctl.config import known_jids

@@ -92,6 +92,6 @@ def shared_options() -> list[click.Option]:
         if shared.name == "account":
             arguments |= {"shell_complete": complete.accounts}
         elif shared.metavar in ("FILE", "PATH"):
-            arguments |= {"type": click.Path()}
+            arguments |= {"shell_complete": complete.files}
         made.append(click.Option([*shared.flags, shared.name], **arguments))
     return made

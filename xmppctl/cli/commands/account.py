@@ -33,10 +33,16 @@ def command() -> None:
 @click.argument("name")
 @click.option("--keyring", is_flag=True, help="The password is in the desktop's keyring, or goes there.")
 @click.option(
-    "--certificate", type=click.Path(), metavar="FILE", help="Log in with this client certificate (PEM)."
+    "--certificate",
+    shell_complete=complete.files,
+    metavar="FILE",
+    help="Log in with this client certificate (PEM).",
 )
 @click.option(
-    "--key", type=click.Path(), metavar="FILE", help="Its private key, where it is in another file."
+    "--key",
+    shell_complete=complete.files,
+    metavar="FILE",
+    help="Its private key, where it is in another file.",
 )
 @click.option(
     "--plain", is_flag=True, help="The server may be sent the password itself (SASL PLAIN), inside TLS."
