@@ -21,6 +21,9 @@ from tests.integration.program import PATIENCE, Cli, Following, alive, program, 
 from tests.servers.base import Server
 from tests.servers.proxy import Proxy
 
+# Read before the private_home fixture takes every XMPPCTL_ variable away.
+SEED = int(os.environ.get("XMPPCTL_TEST_SEED", "20"))
+
 
 @contextmanager
 def online(cli: Cli, name: str, *words: str) -> Iterator[Following]:
@@ -223,9 +226,8 @@ def check(got: list[dict[str, Any]], senders: list[Sender]) -> None:
 
 @pytest.mark.timeout(240)
 def test_whatever_was_accepted_arrives_though_everybody_is_killed(cli: Cli) -> None:
-    seed = int(os.environ.get("XMPPCTL_TEST_SEED", "20"))
-    chance = random.Random(seed)
-    senders = [Sender(cli, name, seed + at) for at, name in enumerate(("a", "b"))]
+    chance = random.Random(SEED)
+    senders = [Sender(cli, name, SEED + at) for at, name in enumerate(("a", "b"))]
     with online(cli, "bob") as watching:
         for sender in senders:
             sender.start()
