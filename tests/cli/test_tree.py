@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import warnings
 from collections.abc import Iterator
@@ -9,9 +10,10 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from xmppctl.cli.app import App
 from xmppctl.cli.options import SHARED
 from xmppctl.cli.registry import COMMANDS
-from xmppctl.cli.tree import root
+from xmppctl.cli.tree import Command, root
 
 
 def every(
@@ -92,3 +94,39 @@ def test_a_near_miss_gets_a_suggestion(run_cli):
 def test_a_near_miss_of_a_subcommand_is_2(run_cli):
     ran = run_cli("roster", "lst", account=())
     assert ran.code == 2 and "lst" in ran.stderr
+
+
+def test_garbage_is_collected_while_a_command_runs():
+    """`main` has switched that off for starting up."""
+    seen = []
+
+    @click.command(cls=Command)
+    def probe():
+        seen.append(gc.isenabled())
+
+    gc.disable()
+    try:
+        probe.main([], standalone_mode=False, obj=App())
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.enable()
+        gc.unfreeze()
+    assert seen == [True]
+
+
+@pytest.mark.parametrize("words", [("-q", "-a", "work"), ("-qawork",), ("-q", "-a=work"), ("-qa", "work")])
+def test_short_options_are_found_however_they_are_written(words):
+    app = App()
+    ran = []
+
+    @click.command(cls=Command)
+    def probe():
+        ran.append(True)
+
+    probe.main(list(words), standalone_mode=False, obj=app)
+    assert ran and app.options["quiet"] and app.options["account"] == "work"
+
+
+def test_a_short_option_that_there_is_not_is_told():
+    with pytest.raises(click.NoSuchOption):
+        Command("probe").main(["-Z"], standalone_mode=False, obj=App())

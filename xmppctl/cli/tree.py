@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -85,6 +86,13 @@ def help_width() -> int:
 
 class Command(_Shared):
     """A command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it, and from now on collect garbage, but for what has been made until now."""
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
+        return super().invoke(ctx)
 
 
 class Group(_Shared, click.Group):
