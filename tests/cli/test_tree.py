@@ -15,6 +15,8 @@ from xmppctl.cli.options import SHARED
 from xmppctl.cli.registry import COMMANDS
 from xmppctl.cli.tree import Command, root
 
+pytestmark = pytest.mark.kinds("memory", why="no session is opened")
+
 
 def every(
     command: click.Command, path: tuple[str, ...] = ()
