@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from xmppctl import __version__
 from xmppctl.errors import DaemonError, DeadlineExceeded, XmppctlError
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ def show(app: App) -> None:
         raise DaemonError(
             f"no daemon of {settings.name} runs", hint=f"start it: xmppctl daemon start {chosen(settings)}"
         )
+    if not _is_ours(told):
+        app.note(f"it is another release, xmppctl {told.get('version')}: this is what it tells")
+        app.renderer().record(told)
+        return
     app.renderer().record(record(told), "\n".join(lines(told)) if app.output == "text" else None)
 
 
@@ -47,21 +52,22 @@ def show_all(app: App) -> None:
     for place in control.everywhere(app.environ):
         told = _ask(app, place, deadline)
         if told is not None:
-            records.append(record(told) if "connection" in told else told)
+            records.append(record(told) if _is_ours(told) else told)
     rows = [
         (
             each["name"],
             each.get("jid"),
-            each.get("connection", {}).get("state") or "does not answer",
-            each.get("pid"),
-            "uptime" in each and seconds(each["uptime"]),
-            len(each["clients"]) if "clients" in each else None,
-            size(each.get("memory", {}).get("resident")),
+            each["connection"]["state"],
+            each["pid"],
+            seconds(each["uptime"]),
+            len(each["clients"]),
+            size(each["memory"].get("resident")),
         )
+        if _is_ours(each)
+        else (each.get("name"), each.get("jid"), _what_else(each), each.get("pid"), None, None, None)
         for each in records
     ]
-    shown = [tuple(None if cell is False else cell for cell in row) for row in rows]
-    app.renderer().table(("Daemon", "JID", "State", "PID", "Up", "Clients", "Memory"), shown, records)
+    app.renderer().table(("Daemon", "JID", "State", "PID", "Up", "Clients", "Memory"), rows, records)
     if not records:
         app.note("no daemon runs")
 
@@ -79,6 +85,15 @@ def _ask(app: App, place: Place, deadline: Any) -> dict[str, Any] | None:
 
         return {"name": place.name, "pid": instance.pid(place.lock)} if place.is_running else None
     return told
+
+
+def _is_ours(told: Mapping[str, Any]) -> bool:
+    """Whether it is a daemon of this release, which tells what we know."""
+    return told.get("version") == __version__
+
+
+def _what_else(told: Mapping[str, Any]) -> str:
+    return f"is xmppctl {told['version']}" if "version" in told else "does not answer"
 
 
 # -- for programs --

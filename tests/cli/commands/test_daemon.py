@@ -10,7 +10,13 @@ import pytest
 
 from tests.cli.conftest import JID
 from xmppctl.config import paths
+from xmppctl.config.secrets import NoPassword
+from xmppctl.config.settings import Settings
+from xmppctl.daemon import control
+from xmppctl.daemon.control import Place
 from xmppctl.daemon.log import Log
+from xmppctl.errors import DaemonError
+from xmppctl.stanza.jid import Jid
 
 
 @pytest.fixture
@@ -54,6 +60,52 @@ def test_a_trace_is_refused_and_told_what_else_there_is(run_cli):
 def test_a_wrong_duration_is_2(run_cli, duration):
     ran = run_cli("daemon", "start", f"--until-idle={duration}")
     assert ran.code == 2 and "--until-idle" in ran.stderr
+
+
+# -- status --
+
+
+@pytest.fixture
+def telling(monkeypatch):
+    """Have one daemon run, or seem to, that tells this of itself; None: it does not answer."""
+
+    def tell(told):
+        def info(self, deadline):
+            if told is None:
+                raise DaemonError(f"the daemon of {self.name} does not answer")
+            return told
+
+        place = Place(
+            Settings(Jid.parse(JID), NoPassword(""), account="work"), Path("work.sock"), Path("work.lock")
+        )
+        monkeypatch.setattr(Place, "info", info)
+        monkeypatch.setattr(Place, "is_running", True)
+        monkeypatch.setattr(control, "everywhere", lambda environ: [place])
+
+    return tell
+
+
+def test_one_of_another_release_is_shown_as_it_tells(run_cli, telling):
+    telling({"name": "work", "version": "0.0.1", "pid": 7, "new": {"thing": 1}})
+    ran = run_cli("daemon", "status")
+    assert ran.code == 0 and "another release, xmppctl 0.0.1" in ran.stderr and "thing" in ran.stdout
+    ran = run_cli("daemon", "status", "--all")
+    assert ran.code == 0 and ran.stdout.splitlines()[1].split() == ["work", "is", "xmppctl", "0.0.1", "7"]
+
+
+def test_one_that_does_not_answer_is_in_the_list(run_cli, telling):
+    telling(None)
+    ran = run_cli("daemon", "status")
+    assert ran.code == 9 and "does not answer" in ran.stderr
+    ran = run_cli("daemon", "status", "--all")
+    assert ran.code == 0 and "does not answer" in ran.stdout
+
+
+def test_one_that_starts_or_ends_is_told(run_cli, telling, monkeypatch):
+    telling(None)
+    monkeypatch.setattr(Place, "info", lambda self, deadline: None)
+    ran = run_cli("daemon", "status")
+    assert ran.code == 9 and "starting or ending" in ran.stderr
 
 
 # -- logs --

@@ -55,7 +55,8 @@ def start(app: App, foreground: bool, until_idle: str | None) -> None:
     """Start the daemon of the account, unless it runs already.
 
     Returns when it is online. Where it cannot connect for a reason that may pass, it says so and leaves the daemon
-    trying; where the server refuses for good, the daemon ends, and this with its error and exit code.
+    trying; where the server refuses for good, the daemon ends, and this with its error and exit code. It stays until it
+    is ended, whatever the account's persist says, unless with --until-idle.
 
     In the foreground SIGTERM, SIGINT and `daemon stop` end it with exit code 0, a failure that will not pass with its
     own; a second signal ends it at once.
