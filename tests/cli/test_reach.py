@@ -386,8 +386,11 @@ def test_one_that_ends_again_at_once_is_not_started_for_ever(
 ) -> None:
     launcher = Launcher(place, None)
     monkeypatch.setattr(launch, "start", launcher)
-    assert place.go(settings=PERSISTENT).jid is None
-    assert len(launcher.starts) == 1
+    went = place.go(settings=PERSISTENT)
+    assert went.jid is None and len(launcher.starts) == 1
+    assert len(went.warnings) == 1 and "has ended again" in went.warnings[0]
+    with pytest.raises(DaemonError, match="has ended again"):
+        place.go("only", PERSISTENT)
 
 
 def test_a_person_types_the_password_before_the_clock_starts(

@@ -315,6 +315,25 @@ def test_a_daemon_that_is_not_online_in_time_is_told(path: Path, daemon: Callabl
     stream.close()
 
 
+def test_what_keeps_a_daemon_offline_is_told(path: Path, daemon: Callable[..., Server]) -> None:
+    def script(peer: Peer) -> None:
+        scripted.greet(peer, state="waiting")
+        peer.expect("<bind.*</iq>")
+        id_ = peer.expect("<iq[^>]* id='([^']*)'[^>]*><info").group(1)
+        told = '{"connection": {"failure": "connection refused"}}'
+        peer.send(
+            f"<iq type='result' id='{id_}'><info xmlns='{local.NS_DAEMON}'>{build.escape(told)}</info></iq>"
+        )
+        peer.until_end()
+
+    daemon(script)
+    stream = reach(path)
+    assert stream is not None
+    with pytest.raises(DeadlineExceeded, match=r"did not come online in 0\.1 s: connection refused"):
+        stream.bind(Deadline(0.1))
+    stream.close()
+
+
 def test_a_daemon_that_ends_while_it_is_waited_for_is_told(path: Path, daemon: Callable[..., Server]) -> None:
     daemon(lambda peer: (scripted.greet(peer), peer.expect("</iq>")))
     stream = reach(path)

@@ -231,7 +231,11 @@ class _Reach:
             return Look("unfit", error)
         if started:
             self._note(f"started a daemon of {settings.name}; it ends after {settings.persist:g} s of idling")
-            return self._look(reach)
+            look = self._look(reach)
+            if look.found in ("fits", "unfit"):
+                return look
+            hint = f"see why: xmppctl daemon logs {attach.chosen(settings)}"
+            return Look("unfit", DaemonError(f"the daemon of {settings.name} has ended again", hint=hint))
         return found[0]
 
     def _attach(self, stream: attach.Local) -> Established | None:

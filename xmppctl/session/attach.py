@@ -14,9 +14,17 @@ from time import sleep
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xmppctl import __version__
-from xmppctl.errors import BadJid, ConnectionLost, DaemonError, DeadlineExceeded, StreamError
+from xmppctl.errors import (
+    BadJid,
+    ConnectionLost,
+    DaemonError,
+    DeadlineExceeded,
+    StreamError,
+    XmppctlError,
+)
 from xmppctl.session import local, unix
 from xmppctl.session.connection import Connection, OnFrame
+from xmppctl.session.deadline import Deadline
 from xmppctl.session.established import Established
 from xmppctl.session.failures import BINDING, login_refusal
 from xmppctl.session.negotiation import NS_BIND, Negotiation
@@ -26,12 +34,13 @@ from xmppctl.stanza.splitter import MAX_STANZA_BYTES
 
 if TYPE_CHECKING:
     from xmppctl.config.settings import Settings
-    from xmppctl.session.deadline import Deadline
     from xmppctl.stanza.frame import Frame
 
 #: What a daemon may take to say hello; it does nothing else before.
 HELLO_SECONDS: Final = 3.0
 _RESTART: Final = "end it with xmppctl daemon stop; the next start is a new one"
+#: What it may take to say why it is not online.
+_REASON_SECONDS: Final = 0.5
 #: How often a socket whose queue is full is tried again.
 _BUSY_SECONDS: Final = 0.02
 
@@ -72,10 +81,11 @@ class Local:
         try:
             reply = self._ask(build.iq("set", f"<bind xmlns='{NS_BIND}'/>"), deadline, "waiting for the JID")
         except DeadlineExceeded:
+            why = self._why_offline()
             raise DeadlineExceeded(
-                f"{stream.where} did not come online"
-                + (f" in {deadline.seconds:g} s" if deadline.seconds else ""),
-                hint="see what keeps it from that: xmppctl daemon status",
+                f"{stream.where} did not come online in {deadline.seconds or 0:g} s"
+                + (f": {why}" if why else ""),
+                hint="it goes on trying; see how: xmppctl daemon status",
             ) from None
         text = next((part.text for part in reply.outline() if part.name == f"{NS_BIND} jid"), "")
         try:
@@ -83,6 +93,16 @@ class Local:
         except BadJid as error:
             raise DaemonError(f"{stream.where} bound no address: {error.message}", hint=_RESTART) from None
         return Established(stream.connection, jid, self._features, "", stream.rest(), local=True)
+
+    def _why_offline(self) -> str:
+        """What went wrong with its last attempt to connect, if it says so at once."""
+        import json
+
+        try:
+            reply = self.ask("get", local.payload("info"), Deadline(_REASON_SECONDS))
+            return str(json.loads(reply.outline()[-1].text)["connection"]["failure"] or "")
+        except (XmppctlError, ValueError, LookupError, TypeError):
+            return ""
 
     def _ask(self, iq: str, deadline: Deadline, doing: str) -> Frame:
         stream = self._stream
