@@ -29,7 +29,7 @@ from xmppctl.stanza.jid import Jid
 
 PATIENCE = 60.0
 #: As a daemon's, but that it notices silence sooner.
-TIMING = Timing(idle=0.5, patience=1.5, answer=10, tick=0.2, login=10, farewell=2, proof=1)
+TIMING = Timing(idle=0.5, patience=3, answer=20, tick=0.2, login=20, farewell=2, proof=3)
 
 _numbers = count()
 
