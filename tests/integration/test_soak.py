@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ from tests.servers.prosody import Prosody
 from tests.servers.proxy import Proxy
 
 # Read before the private_home fixture takes every XMPPCTL_ variable away.
-SECONDS = float(os.environ.get("XMPPCTL_SOAK_SECONDS") or 12)
+SECONDS = float(os.environ.get("XMPPCTL_SOAK_SECONDS") or 8)
 SEED = int(os.environ.get("XMPPCTL_SOAK_SEED") or random.randrange(1_000_000))
 
 #: What all that was spooled may take to be sent when nothing breaks any more.
@@ -164,7 +165,12 @@ class Soak:
         assert ran.code == 0, ran.stderr
         return ran.records
 
-    def received(self, name: str) -> list[Got]:
+    def receive(self) -> dict[str, list[Got]]:
+        """What the server has, by recipient."""
+        with ThreadPoolExecutor(len(RECIPIENTS)) as pool:
+            return dict(zip(RECIPIENTS, pool.map(self._received, RECIPIENTS), strict=True))
+
+    def _received(self, name: str) -> list[Got]:
         """What the server has for an account that was never online, in its order."""
         words = ("watch", "kind:message", "dir:in", "-o", "jsonl", "--until-idle", "3", "--daemon", "off")
         port = str(self.server.port_direct)  # another one since the server was restarted
@@ -199,8 +205,7 @@ def test_nothing_that_was_accepted_is_lost(soak: Soak) -> None:
     soak.drain()
     print(soak.report())
     assert soak.unexpected == [], soak.report()
-    for name in RECIPIENTS:
-        got = soak.received(name)
+    for name, got in soak.receive().items():
         accepted = soak.accepted[name]
         assert accepted, soak.report()
         missing = set(accepted) - {message.body for message in got}
