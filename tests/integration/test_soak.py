@@ -37,10 +37,13 @@ SEED = int(os.environ.get("XMPPCTL_SOAK_SEED") or random.randrange(1_000_000))
 DRAIN_SECONDS = 60.0
 #: Exit codes after which a script tries again: the connection broke, it took too long, there is no daemon.
 PASSING = (4, 6, 9)
-#: Each sender has a recipient of its own; these are sent with --spool.
+#: Each sender has a recipient of its own. How it sends: one message after the other, with --spool, with --lines.
+PLAIN = ("laertes", "horatio")
 SPOOLED = ("ophelia", "polonius")
-PLAIN = "laertes"
-RECIPIENTS = (PLAIN, *SPOOLED)
+LINES = ("gertrude",)
+RECIPIENTS = (*PLAIN, *SPOOLED, *LINES)
+#: Lines of one command.
+BATCH = 100
 
 
 class Got(NamedTuple):
@@ -88,12 +91,29 @@ class Soak:
                 return
 
     def _attempt(self, to: str, body: str, options: tuple[str, ...], passing: tuple[int, ...]) -> bool:
-        words = ("send", self.cli.jid(to), body, "--timeout", "15", *options)
-        ran = self.cli.run(*words, account="hamlet", timeout=60, environment={"XMPPCTL_DAEMON": "only"})
-        self.codes[" ".join((str(ran.code), *options))] += 1
+        return self._run(to, (body, *options), " ".join(options), passing).code == 0
+
+    def send_lines(self, to: str) -> None:
+        """Send numbered lines; what counts is what is told of each, whatever becomes of the rest."""
+        for number in itertools.count():
+            lines = [f"{to} {number * BATCH + line}" for line in range(BATCH)]
+            words = ("--lines", "-o", "jsonl")
+            ran = self._run(to, words, "--lines", (*PASSING, 10), stdin="\n".join(lines))
+            accepted = {record["line"] for record in ran.records if record["state"] == "server"}
+            self.accepted[to] += [lines[line - 1] for line in sorted(accepted)]
+            if self._over.wait(0.5):
+                return
+
+    def _run(
+        self, to: str, words: tuple[str, ...], name: str, passing: tuple[int, ...], **more: str
+    ) -> Result:
+        environment = {"XMPPCTL_DAEMON": "only"}
+        words = ("send", self.cli.jid(to), *words, "--timeout", "15")
+        ran = self.cli.run(*words, account="hamlet", timeout=60, environment=environment, **more)
+        self.codes[f"{ran.code} {name}".strip()] += 1
         if ran.code not in (0, *passing) or "Traceback" in ran.stderr:
             self.unexpected.append(ran)
-        return ran.code == 0
+        return ran
 
     # -- what breaks --
 
@@ -141,8 +161,12 @@ class Soak:
     def run(self) -> None:
         """Send and break things for SECONDS."""
         senders = [
-            threading.Thread(target=self.send, args=(PLAIN,), kwargs={"passing": PASSING}),
+            *(
+                threading.Thread(target=self.send, args=(name,), kwargs={"passing": PASSING})
+                for name in PLAIN
+            ),
             *(threading.Thread(target=self.send, args=(name, "--spool")) for name in SPOOLED),
+            *(threading.Thread(target=self.send_lines, args=(name,)) for name in LINES),
         ]
         for sender in senders:
             sender.start()
@@ -211,8 +235,8 @@ def test_nothing_that_was_accepted_is_lost(soak: Soak) -> None:
         missing = set(accepted) - {message.body for message in got}
         log = soak.cli.daemon_log("hamlet")[-5000:]
         assert not missing, f"{len(missing)} lost: {sorted(missing)}\n{soak.report()}\n{log}"
+        first = list(dict.fromkeys(message.body for message in got))
+        assert [body for body in first if body in set(accepted)] == accepted, soak.report()
         if name in SPOOLED:
-            first = list(dict.fromkeys(message.body for message in got))
-            assert [body for body in first if body in set(accepted)] == accepted, soak.report()
             for body in set(accepted) - soak.repeated:
                 assert len({message.id for message in got if message.body == body}) == 1, soak.report()

@@ -46,7 +46,7 @@ access_rules:
   c2s: {{allow: all}}
   register: {{allow: all}}
 registration_timeout: infinity
-shaper_rules: {{max_user_sessions: 100, max_user_offline_messages: 5000}}
+shaper_rules: {{max_user_sessions: 100, max_user_offline_messages: 1000000}}
 modules:
   mod_adhoc: {{}}
   mod_admin_extra: {{}}
