@@ -119,6 +119,14 @@ def test_the_daemon_changes_nothing(cli: Cli) -> None:
     assert {runs[0][0] for runs in found.values()} >= {0, 1, 2, 6, 8, 10}  # good ones and bad ones
 
 
+def test_what_is_no_stanza_is_sent_on_a_stream_of_its_own(cli: Cli) -> None:
+    cli.start_daemon()
+    active = "<active xmlns='urn:xmpp:csi:0'/>"
+    assert cli.run("raw", active) == (0, "", "")
+    assert cli.run("raw", active, "--daemon", "only").code == 9
+    assert cli.run("ping", "--daemon", "only").code == 0
+
+
 def test_watch_shows_the_same_message(cli: Cli) -> None:
     """What one message looks like, byte for byte, to a session of its own and through a daemon."""
     message = (

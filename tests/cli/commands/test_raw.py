@@ -68,9 +68,7 @@ def test_what_needs_no_reply_gets_none_and_no_id(run_cli, xml):
     assert (ran.code, ran.stdout, typed(ran)) == (0, "", [xml])
 
 
-@pytest.mark.kinds(
-    "memory", "direct", why="only stanzas go through a daemon: the stream is not the command's"
-)
+@pytest.mark.kinds("memory", "direct", why="it has a stream of its own where there is a daemon")
 def test_what_is_no_stanza_is_sent_as_well(run_cli):
     active = "<active xmlns='urn:xmpp:csi:0'/>"
     ran = run_cli("raw", active)

@@ -24,6 +24,9 @@ def command(app: App, xml: str | None) -> None:
     With - they are read from standard input. Only an iq request without an id gets one. Everything is checked before
     anything is sent. Exit 0: the server has all of it, and each iq has its result; an error makes it 1, and 10 where
     it is only some of several.
+
+    What is no stanza (such as <active xmlns='urn:xmpp:csi:0'/>) is about the stream itself: then the command has a
+    stream of its own and does not go through a daemon.
     """
     from xmppctl.cli import stdin
 
@@ -44,7 +47,8 @@ def command(app: App, xml: str | None) -> None:
 
         await Conversation(session, renderer.frame, refused).run(frames)
 
-    app.run(main)
+    own = any(frame.kind == "nonza" for frame in frames)
+    app.run(main, settings=app.settings() if own else None)
     if not refusals:
         app.detail(f"the server has {len(frames)} stanza{'s' if len(frames) != 1 else ''}")
     elif len(frames) == 1:
