@@ -1,6 +1,6 @@
 """`python benchmarks/run.py [NAME...]`: figures of one run on one machine, each as a ratio to something known.
 
-NAME is startup, send, attached, roster or streams; without one all of them. Everything is local; medians of
+NAME is startup, send, attached, roster, lines or streams; without one all of them. Everything is local; medians of
 interleaved rounds.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 #: Name -> rounds. Programs come before streams, which fill this process's memory.
-ROUNDS = {"startup": 21, "send": 15, "attached": 15, "roster": 3, "streams": 5}
+ROUNDS = {"startup": 21, "send": 15, "attached": 15, "roster": 3, "lines": 3, "streams": 5}
 
 
 def main(arguments: Sequence[str]) -> int:
