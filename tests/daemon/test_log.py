@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from xmppctl.daemon.log import MAX_LINE, Log, earlier
+from xmppctl.daemon.log import MAX_LINE, WARNINGS, WARNINGS_A_SECOND, Log, earlier
 
 
 @pytest.fixture
@@ -74,6 +74,23 @@ def test_it_is_rotated_and_two_earlier_files_are_kept(path: Path) -> None:
         int(line.rsplit(" ", 1)[1]) for each in reversed(kept) for line in each.read_text().splitlines()
     ]
     assert numbers == list(range(numbers[0], 40))
+
+
+def test_a_flood_of_warnings_is_counted_and_drives_nothing_out(path: Path) -> None:
+    now = [0.0]
+    echo = io.StringIO()
+    log = Log(path, echo, clock=lambda: now[0])
+    log.info("online")
+    for number in range(WARNINGS + 50_000):
+        log.warning(f"somebody knocks: {number}")
+    assert path.read_text().count("\n") == echo.getvalue().count("\n") == 1 + WARNINGS
+    log.error("ended")  # anything else is written at once, and what was left out before it
+    told, last = path.read_text().splitlines()[-2:]
+    assert "50000 warnings were left out" in told and "ended" in last
+    now[0] += 3 / WARNINGS_A_SECOND
+    for _ in range(10):
+        log.warning("again")
+    assert path.read_text().count("again") == 3
 
 
 def test_a_log_that_was_removed_begins_anew(path: Path) -> None:

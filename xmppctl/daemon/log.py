@@ -2,7 +2,8 @@
 
 `TIME LEVEL TEXT`, the time in UTC, the text sanitised: what a server sends cannot fake a line. When the file has grown
 to MAX_BYTES it becomes NAME.1, that NAME.2, and NAME.2 is gone. A daemon goes on when its log cannot be written: the
-lines that are lost are counted, and told as soon as one can be written again.
+lines that are lost are counted, and told as soon as one can be written again. So are warnings of a flood, which
+anybody may cause: they would drive everything else out of the files.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ import os
 import stat
 from contextlib import suppress
 from pathlib import Path
-from time import time
-from typing import Final, Literal, TextIO
+from time import monotonic, time
+from typing import TYPE_CHECKING, Final, Literal, TextIO
 
 from xmppctl.output.records import utc_time
 from xmppctl.output.safe import safe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Level = Literal["info", "warning", "error"]
 
@@ -24,16 +28,30 @@ MAX_BYTES: Final = 1024 * 1024
 KEPT: Final = 2
 #: What a server can make us write in one line, in characters.
 MAX_LINE: Final = 4000
+#: Warnings that are written at once, and how many more in each second.
+WARNINGS: Final = 100
+WARNINGS_A_SECOND: Final = 1.0
 
 
 class Log:
     """Appends to `path`, and to `echo` as well where there is one. Nothing here raises."""
 
-    def __init__(self, path: Path, echo: TextIO | None = None, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        echo: TextIO | None = None,
+        *,
+        max_bytes: int = MAX_BYTES,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
         self.path = path
         self._echo = echo
         self._max_bytes = max_bytes
+        self._clock = clock
         self._lost = 0
+        self._flooded = 0
+        self._room = float(WARNINGS)
+        self._since = clock()
 
     def info(self, text: str) -> None:
         """What happens in the ordinary way."""
@@ -49,6 +67,24 @@ class Log:
 
     def write(self, level: Level, text: str) -> None:
         """Write a line."""
+        if level == "warning" and not self._takes_warning():
+            self._flooded += 1
+            return
+        if self._flooded:
+            flooded, self._flooded = self._flooded, 0
+            self._put("warning", f"{flooded} warnings were left out: there were too many at once")
+        self._put(level, text)
+
+    def _takes_warning(self) -> bool:
+        now = self._clock()
+        self._room = min(float(WARNINGS), self._room + (now - self._since) * WARNINGS_A_SECOND)
+        self._since = now
+        if self._room < 1:
+            return False
+        self._room -= 1
+        return True
+
+    def _put(self, level: Level, text: str) -> None:
         line = f"{level:7} {safe(text, limit=MAX_LINE)}"
         if self._echo is not None:
             with suppress(OSError, ValueError):
