@@ -179,13 +179,16 @@ def _without_time(pump: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..
         script: Script | None = getattr(session, "script", None)
         if script is None or session.closed:
             return await pump(session, deadline, doing)
-        for looked in (False, True):
+        settled = False
+        while True:
             with suppress(DeadlineExceeded):
                 return await pump(session, _Glance(), doing)
-            if looked and session._failure is None:
+            if session._failure is not None:
+                return None
+            if settled and not session._queued():  # else there was more to send than the socket could hold
                 raise deadline.error(doing)
             script.settle()
-        return None
+            settled = True
 
     return _pump
 
@@ -203,7 +206,7 @@ def _without_time_on_a_loop(
         woken, written = script.woken, -1
         waiting = asyncio.ensure_future(pump(session, deadline, doing))
         try:
-            while not await _turn(waiting) and written != script.written:
+            while not await _turn(waiting) and (written != script.written or session._queued()):
                 written = script.written
                 script.settle()
         finally:

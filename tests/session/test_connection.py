@@ -176,6 +176,19 @@ def test_bytes_before_the_handshake_are_an_attack(pair: Pair) -> None:
         pair.connection.start_tls(ssl.create_default_context(), DOMAIN, Deadline(1))
 
 
+def test_a_read_ends_when_what_was_to_be_sent_is_sent(pair: Pair) -> None:
+    """The peer has nothing to say; it makes room between two looks at the socket."""
+    size = 0
+    while pair.connection.try_flush():
+        pair.connection.push(b"x" * 10_000)
+        size += 10_000
+    while len(pair.peer.recv(1 << 20)) == 1 << 20:
+        pass
+    assert pair.connection.out
+    while pair.connection.out:
+        assert pair.read() == []
+
+
 def test_tls_without_a_close_notify_is_an_end_like_any_other(
     pair: Pair, identity: Identity, authority: Authority
 ) -> None:

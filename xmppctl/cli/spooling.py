@@ -163,7 +163,9 @@ class Daemon:
     def demand(self) -> None:
         """Raise DaemonError where there is none and --daemon only wants one. Called before anything is put in."""
         if self._mode == "only":
-            stream = self._reach()
+            from xmppctl.cli.app import DEFAULT_TIMEOUT
+
+            stream = self._reach(self._app.timeout(follow=True) or DEFAULT_TIMEOUT)
             if stream is not None:
                 stream.close()
 
@@ -191,14 +193,14 @@ class Daemon:
         from xmppctl.session.deadline import Deadline
 
         # A stream of its own each time: while one is open, a signal would not end a wait for more lines.
-        stream = self._reach()
+        stream = self._reach(TELL_SECONDS)
         if stream is None:
             self._note(_NO_DAEMON)
             return
         with closing(stream):
             stream.ask("set", local.payload("spool"), Deadline(TELL_SECONDS))
 
-    def _reach(self) -> Local | None:
+    def _reach(self, seconds: float) -> Local | None:
         from xmppctl.cli import reach
 
         app, settings = self._app, self._app.settings()
@@ -211,7 +213,7 @@ class Daemon:
                 settings,
                 mode="only" if self._mode == "only" else "auto",
                 environ=app.environ,
-                timeout=TELL_SECONDS,
+                timeout=seconds,
                 note=app.detail,
             )
         except DeadlineExceeded:

@@ -213,10 +213,11 @@ class Connection:
     def read(self, deadline: Deadline, doing: str, *, extra_fd: int | None = None) -> list[Frame]:
         """Wait for bytes and return the frames they complete (perhaps none).
 
-        Pending output is flushed meanwhile. With `extra_fd` it also returns when that can be read. Raises
-        DeadlineExceeded.
+        Pending output is flushed meanwhile. Returns as soon as the socket has taken all of it: who waits only for that
+        may have nothing to read. With `extra_fd` it also returns when that can be read. Raises DeadlineExceeded.
         """
-        self.try_flush()
+        if self.out and self.try_flush():
+            return []
         ready = self.await_io(deadline, doing, reading=True, writing=bool(self.out), extra_fd=extra_fd)
         if self.out:
             self.try_flush()
