@@ -246,3 +246,34 @@ def test_who_hears_of_an_end_may_ask_again_at_once(house: House) -> None:
     assert told == [None]
     house.link.receive(reply(house.link.last))
     assert len(told) == 2 and told[1] is not None
+
+
+def test_a_request_that_was_answered_is_not_made_again_on_a_new_stream(house: House) -> None:
+    talker = house.bound(acks=True)
+    talker.say(ask(type_="set") + "<r xmlns='urn:xmpp:sm:3'/>")
+    house.link.receive(reply(house.link.last))
+    talker.read()
+    house.link.cut()  # the server has not acknowledged it
+    house.link.online()
+    assert len(house.link.texts) == 1
+    assert talker.read() == ["<a xmlns='urn:xmpp:sm:3' h='1'/>"], "it is done"
+
+
+@pytest.mark.parametrize("how", ["dies", "closes"])
+def test_a_request_of_who_is_gone_is_not_made_again_on_a_new_stream(house: House, how: str) -> None:
+    talker = house.bound()
+    talker.say(ask(type_="set"))
+    talker.die() if how == "dies" else talker.close()
+    house.link.cut()
+    house.link.online()
+    assert len(house.link.texts) == 1
+
+
+def test_a_request_that_no_stream_has_seen_is_made_though_its_client_has_closed_its_stream(
+    house: House,
+) -> None:
+    talker = house.bound()
+    house.link.cut()
+    talker.say(ask(type_="set")).close()
+    house.link.online()
+    assert len(house.link.texts) == 1

@@ -55,6 +55,11 @@ class _Asked:
         self.done: Done | None = None
         self.timer: Timer | None = None
 
+    def settle(self) -> None:
+        """It is done, or nobody's any more: a new stream must not see it a second time."""
+        if self.stanza is not None:
+            self.stanza.again = False
+
 
 class Iqs:
     """The requests that wait for their replies. `stray` counts replies that nobody waited for."""
@@ -100,6 +105,7 @@ class Iqs:
             self.stray += 1
             return
         self._forget(id_, asked)
+        asked.settle()
         if asked.done is not None:
             asked.done(frame)
         elif asked.client is not None:
@@ -108,7 +114,7 @@ class Iqs:
     def left(self, client: Client) -> None:
         """A client is gone: nobody waits for its replies."""
         for id_ in self._of.pop(client, ()):
-            del self._asked[id_]
+            self._asked.pop(id_).settle()
 
     def lost(self) -> None:
         """The stream could not be resumed. What the server had will not be answered any more.
