@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xmppctl.daemon.refused import bounce
+from xmppctl.daemon.refused import bounce, named
 from xmppctl.errors import StreamError
 from xmppctl.stanza.jid import Jid
 
@@ -42,3 +42,15 @@ def test_without_a_recipient_it_comes_from_the_own_account() -> None:
 )
 def test_what_no_error_may_answer_is_left_alone(stanza: bytes) -> None:
     assert bounce(stanza, ROMEO, WHY) is None
+
+
+@pytest.mark.parametrize(
+    ("stanza", "told"),
+    [
+        (b"<message to='a@b' id='42'><body>secret</body></message>", "message 42 to a@b, 55 bytes"),
+        (b"<presence><status>secret</status></presence>", "presence without id to the account, 44 bytes"),
+        (b"<message><body>secret", "21 bytes"),
+    ],
+)
+def test_a_log_gets_what_it_takes_to_find_it_and_not_what_it_says(stanza: bytes, told: str) -> None:
+    assert named(stanza) == told

@@ -19,7 +19,7 @@ from xmppctl.daemon.liveness import NetworkWatch
 from xmppctl.daemon.management import FEATURE, Management, count, too_many
 from xmppctl.daemon.outbox import MAX_HELD_BYTES, Outbox, TooManyHandled
 from xmppctl.daemon.pause import Pause
-from xmppctl.daemon.refused import bounce
+from xmppctl.daemon.refused import bounce, named
 from xmppctl.daemon.retry import Backoff, blames, passes
 from xmppctl.daemon.stream import Stream, Timing
 from xmppctl.errors import Bug, StreamError, XmppctlError
@@ -328,7 +328,7 @@ class Link:
 
     def _refuse(self, culprit: Outgoing, why: XmppctlError) -> None:
         """The server ends every stream on which it gets this: its sender is told as by an error stanza."""
-        self._note(f"the server does not bear this stanza, which is not sent again: {culprit.data[:200]!r}")
+        self._note(f"the server does not bear a stanza, which is not sent again: {named(culprit.data)}")
         assert self.jid is not None
         answer = bounce(culprit.data, self.jid, why)
         try:

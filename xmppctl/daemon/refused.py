@@ -29,6 +29,15 @@ def bounce(stanza: bytes, jid: Jid, why: XmppctlError) -> Frame | None:
     )
 
 
+def named(stanza: bytes) -> str:
+    """Which stanza it is, for a log: what it says is nobody's business there."""
+    sent = _frame(stanza)
+    size = f"{len(stanza)} bytes"
+    if sent is None:
+        return size
+    return f"{sent.kind} {sent.id or 'without id'} to {sent.to or 'the account'}, {size}"
+
+
 def _frame(data: bytes) -> Frame | None:
     splitter = Splitter("in")
     splitter.feed(_HEADER)
