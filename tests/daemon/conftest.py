@@ -33,6 +33,8 @@ class FakeLink:
         self.failure: XmppctlError | None = None
         self.watched = False
         self.congested = False
+        #: Online, and nothing is written.
+        self.slow = False
         self.sent: list[Outgoing] = []
         self.unacknowledged: list[Outgoing] = []
         self.held: list[Outgoing] = []
@@ -50,7 +52,7 @@ class FakeLink:
         return self.texts[-1]
 
     def send(self, stanza: Outgoing) -> None:
-        if self.state == "online" and not self._beginning:
+        if self.state == "online" and not self._beginning and not self.slow:
             self._write(stanza)
         else:
             self.held.append(stanza)
@@ -74,15 +76,14 @@ class FakeLink:
         """There is a stream, and what was not acknowledged goes out again."""
         self.state, self.jid = "online", jid
         again, self.unacknowledged = self.unacknowledged, []
-        held, self.held = self.held, []
         self._beginning = True
         first = list(self.hub.online(jid, resumed=resumed))
         self._beginning = False
         if resumed:
             assert first == []
-            left = [*again, *held, *self.held]
+            left = [*again, *self.held]
         else:
-            left = [*first, *(each for each in again if each.again), *held, *self.held]
+            left = [*first, *(each for each in again if each.again), *self.held]
         self.held = []
         for stanza in left:
             self._write(stanza)

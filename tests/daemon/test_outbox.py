@@ -319,3 +319,11 @@ def test_many_suspects_are_narrowed_down_in_few_streams() -> None:
             outbox.handled(handled)
     assert culprit is not None and culprit.data == b"<s700/>"
     assert streams <= 3
+
+
+def test_what_restores_one_stream_is_not_left_over_for_the_next() -> None:
+    outbox = Outbox()
+    fill(outbox, "<a/>")
+    for number in range(5):  # none of them takes anything
+        outbox.restarted([Outgoing(f"<restored n='{number}'/>".encode(), again=False)])
+    assert write(outbox) == b"<restored n='4'/><a/>"

@@ -327,3 +327,27 @@ def test_facts_tell_what_is_shown(house: House) -> None:
     )
     talker.die()
     assert house.hub.presence.facts()["shown"]["priority"] == 0
+
+
+def test_what_was_not_shown_yet_when_the_stream_broke_is_not_shown_behind_what_is_right(house: House) -> None:
+    talker = house.bound()
+    house.link.slow = True
+    talker.say(status(shows("away"), id_="1"))
+    house.link.cut()
+    talker.say(status(shows("dnd"), id_="2"))
+    house.link.slow = False
+    house.link.online()
+    assert shown(house) == [shows("dnd")]
+    house.link.acknowledge()
+    assert [attribute(text, "id") for text in talker.read()] == ["1", "2"]
+
+
+def test_what_nobody_wants_shown_any_more_is_not_shown_on_a_new_stream(house: House) -> None:
+    talker = house.bound()
+    house.link.slow = True
+    talker.say(shows("away"))
+    house.link.cut()
+    talker.die()
+    house.link.slow = False
+    house.link.online()
+    assert shown(house) == []

@@ -154,7 +154,7 @@ class Outbox:
     def restarted(self, first: Iterable[Outgoing]) -> None:
         """There is a new stream instead: `first`, then what was unacknowledged and is to be sent again, then the rest.
 
-        What is not to be sent again is forgotten: `first` stands for it.
+        What is not to be sent again is forgotten: `first` stands for it. So is what is left of an earlier `first`.
         """
         begin = list(first)
         restored = set(begin)
@@ -164,6 +164,8 @@ class Outbox:
             self._wanted = len(begin) + len(left)
         if self._window:
             self._suspects = len(begin) + min(self._suspects, len(left))
+        for stanza in begin:
+            stanza.written = True  # it is of this stream: the next one gets its own
         self._hold([*begin, *left])
         self._forget_unacknowledged()
 

@@ -106,6 +106,7 @@ class Presence:
             return []
         waiters = [waiter for shown in self._unacknowledged for waiter in shown.waiters] + self._late
         self._unacknowledged.clear()
+        self._hub.link.withdraw(self)  # what no stream has seen must not come behind what is shown now
         self._late = []
         self._sent = self._wanted()
         if self._sent is None:
