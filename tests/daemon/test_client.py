@@ -372,3 +372,20 @@ def test_whoever_waits_for_its_end_hears_of_it_once(house: House) -> None:
     talker.die()
     talker.client.end("reset")
     assert heard == [1]
+
+
+def test_what_stands_behind_the_end_of_a_stream_is_not_done(house: House) -> None:
+    talker = house.bound()
+    request = "<iq type='get' id='1' to='juliet@capulet.example'><q xmlns='urn:x'/></iq>"
+    house.hub.service("quit", lambda request: talker.client.drop())
+    talker.say(
+        "<iq type='set' id='0' to='daemon.xmppctl.invalid'><quit xmlns='urn:xmppctl:daemon:1'/></iq>"
+        f"{MESSAGE}{request}<a></b>"
+    )
+    assert house.link.texts == [] and house.hub.facts()["requests"]["waiting"] == 0
+
+
+def test_who_only_asks_the_daemon_is_heard_while_the_link_is_congested(house: House) -> None:
+    house.link.congested = True
+    assert house.join().client.readable
+    assert not house.bound().client.readable

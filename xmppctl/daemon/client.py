@@ -148,10 +148,10 @@ class Client:
 
     @property
     def readable(self) -> bool:
-        """Whether more may be read from it now."""
+        """Whether more may be read from it now. One that is not bound has nothing to say to the server."""
         return (
             not self.ended
-            and not self._hub.link.congested
+            and not (self.bound and self._hub.link.congested)
             and not self._backlogged
             and self._out.replies <= MAX_UNREAD
         )
@@ -182,8 +182,6 @@ class Client:
             self.end(violation.condition, violation.message)
             return
         for frame in frames:
-            if self.ended:
-                return
             self._take(frame)
         if self._backlogged:
             self._hub.link.want_acknowledgement()
@@ -212,7 +210,7 @@ class Client:
         self.wake()
 
     def _take(self, frame: Frame) -> None:
-        if not frame.names:
+        if self.ended or not frame.names:
             return  # white space keeps the connection alive
         kind = _KINDS.get(frame.names[0])
         if kind is not None and self.opened:
