@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from tests.servers.daemons import Home, answer, login, serving
 from tests.servers.hostile import PASSWORD, Peer, Script, Server, fail, free_port, greet, mechanisms
+from xmppctl.daemon.process import DESCRIPTORS
 from xmppctl.session import attach, local
 from xmppctl.session.deadline import Deadline
 
@@ -255,6 +257,40 @@ def test_idling_ends_it_but_not_while_somebody_is_attached(enter: Enter) -> None
     assert process.wait(20) == 0
     assert "nothing to do for 0.3 s" in home.log
     assert not home.socket.exists()
+
+
+# -- limits --
+
+
+def test_it_may_have_as_many_files_open_as_it_needs(enter: Enter) -> None:
+    home = enter(serving)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        process = home.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    home.wait_online()
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE)[0] == wanted
+
+
+def test_with_no_more_files_it_goes_on_and_is_no_bug(enter: Enter) -> None:
+    home = enter(serving)
+    process = home.start()
+    home.wait_online()
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (40, 40))
+    callers = []
+    for _ in range(100):
+        callers.append(socket.socket(socket.AF_UNIX))
+        callers[-1].connect(str(home.socket))
+    home.wait(lambda: len(list(Path(f"/proc/{process.pid}/fd").iterdir())) >= 40, "it is full")
+    for caller in callers:
+        caller.close()
+    home.wait(lambda: home.run("ping", "--daemon", "only").returncode == 0, "it lets somebody in again")
+    assert "bug" not in home.log and not list(home.path.glob("state/xmppctl/crash-*"))
+    process.terminate()
+    assert process.wait(20) == 0
 
 
 # -- what it takes and tells --

@@ -251,6 +251,30 @@ def test_too_many_clients_are_told_so(house: House, path: Path, monkeypatch: pyt
     run(body)
 
 
+def test_those_who_are_not_let_in_cannot_use_up_all_files(
+    house: House, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is refused may read why, but so many do not stay that nothing else can be opened."""
+    monkeypatch.setattr(module, "_descriptors", lambda: 16)
+    monkeypatch.setattr(module, "_MAX_REFUSED", 2)
+
+    async def body() -> None:
+        async with listening(house, path) as place:
+            inside = [await place.call() for _ in range(8)]
+            for each in inside:
+                await each.bind()
+            told = [await place.call() for _ in range(2)]
+            for each in told:
+                assert "<resource-constraint" in await each.rest()
+            for _ in range(20):
+                assert await (await place.call()).rest() == ""
+            assert len(place.server.connections) <= 10
+            inside[0].say("<iq type='get' id='q'><query xmlns='jabber:iq:version'/></iq>")
+            await eventually(lambda: any("jabber:iq:version" in text for text in house.link.texts))
+
+    run(body)
+
+
 def test_a_client_that_says_nothing_does_not_stay(
     house: House, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -341,6 +365,27 @@ def test_a_client_that_dies_while_it_is_not_read_from_is_noticed(
             caller.close()
             await eventually(lambda: not house.hub.clients)
             assert house.link.last == "<message id='b'/>", "what it said before counts"
+
+    run(body)
+
+
+def test_a_client_that_is_paused_again_and_again_is_looked_at_no_oftener(
+    house: House, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+    look = module._Connection._look
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.03)
+    monkeypatch.setattr(module._Connection, "_look", lambda self: (looks.append(1), look(self)))
+
+    async def body() -> None:
+        async with listening(house, path) as place:
+            await (await place.call()).bind()
+            (connection,) = place.server.connections
+            for congested in (True, False) * 50 + (True,):
+                house.link.congested = congested
+                connection._flush()
+            await eventually(lambda: len(looks) >= 2)
+            assert len(looks) == 2, "one timer, and not one for each pause"
 
     run(body)
 

@@ -9,7 +9,9 @@ In the background it has no terminal, no standard streams, and SIGHUP does nothi
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import resource
 import signal
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
 
 #: What gives the password of each login gets so long, in seconds: a program that asks nobody, or a file.
 PASSWORD_SECONDS: Final = 60.0
+#: Files that may be open at once, where the system lets us: each client is one, and a burst of them comes in one turn.
+DESCRIPTORS: Final = 4096
+#: Tracebacks that one process writes.
+_MAX_TRACEBACKS: Final = 20
+#: What accept(2) says where there is no room for one more: not our mistake.
+_EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def run(
@@ -67,6 +75,7 @@ class _Process:
         self._log = Log(paths.daemon_log(settings.name, environ), None if readiness.in_background else stderr)
         self._spool = paths.spool_file(settings.name, environ)
         self._password = _password(settings)
+        self._tracebacks = 0
 
     def run(self) -> bool:
         settings = self._settings
@@ -78,6 +87,7 @@ class _Process:
                 return False
             if self._readiness.in_background:
                 detach()
+            raise_limit()
             who = f"{settings.name} ({settings.jid.bare})"
             self._log.info(f"started for {who}, process {os.getpid()}")
             try:
@@ -135,11 +145,16 @@ class _Process:
     def _tell_bug(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What a callback raised and nobody else hears of. The daemon goes on: what it holds is worth more."""
         error = context.get("exception")
-        if isinstance(error, Exception):
+        if isinstance(error, OSError) and error.errno in _EXHAUSTED:
+            self._log.warning(f"nobody can be let in for a moment: {error.strerror}")
+        elif isinstance(error, Exception) and self._tracebacks < _MAX_TRACEBACKS:
+            self._tracebacks += 1
             told = crash.bug(error)
             self._log.error(f"{told.message}; {told.hint}")
+        elif isinstance(error, Exception):  # what fails once fails often
+            self._log.warning(f"a bug in xmppctl: {type(error).__name__}, no more tracebacks are written")
         else:
-            self._log.error(str(context.get("message", "the event loop complains")))
+            self._log.warning(str(context.get("message", "the event loop complains")))
 
 
 def _password(settings: Settings) -> Callable[[], Secret | None]:
@@ -152,6 +167,15 @@ def _password(settings: Settings) -> Callable[[], Secret | None]:
         secret = source.get(None)
         return lambda: secret
     return lambda: source.get(PASSWORD_SECONDS)
+
+
+def raise_limit() -> None:
+    """Have as many files open as the daemon may need, if the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def detach() -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import select
 import socket
 import stat
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 MAX_CLIENTS: Final = 512
 #: Connections that may wait to be accepted.
 _BACKLOG: Final = 1024
+#: Those beyond them who may stay until they have read why; all others are cut off.
+_MAX_REFUSED: Final = 128
 #: Seconds in which a client must open its stream.
 OPEN_SECONDS: Final = 30.0
 #: Seconds that a client whose stream has ended gets to read the rest.
@@ -44,6 +48,8 @@ class Server:
         self._server: asyncio.Server | None = None
         self._identity: tuple[int, int] | None = None
         self._closing = False
+        #: How many clients: the upstream, the spool and the log need open files as well.
+        self._room = min(MAX_CLIENTS, _descriptors() // 2)
         #: Those that are connected.
         self.connections: set[_Connection] = set()
 
@@ -105,7 +111,12 @@ class Server:
     @property
     def full(self) -> bool:
         """Whether no more clients are let in."""
-        return len(self._hub.clients) >= MAX_CLIENTS
+        return len(self._hub.clients) >= self._room
+
+    @property
+    def overrun(self) -> bool:
+        """Whether even those who are not let in are too many."""
+        return len(self.connections) > self._room + min(_MAX_REFUSED, max(8, self._room // 4))
 
     @property
     def closing(self) -> bool:
@@ -126,6 +137,7 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._scheduled = False
         self._reading = True
+        self._looking = False
         self._writable = True
         self._lingering = False
         self._finished = False
@@ -154,7 +166,7 @@ class _Connection(asyncio.Protocol):
         elif self._server.closing:
             self._refuse("system-shutdown", "the daemon ends")
         elif self._server.full:
-            self._refuse("resource-constraint", f"there are {MAX_CLIENTS} clients already")
+            self._refuse("resource-constraint", f"there are {len(self._hub.clients)} clients already")
         else:
             self._client = self._hub.join(peer.pid, self._wake)
             self._timer = self._loop.call_later(OPEN_SECONDS, self._check_opened)
@@ -209,6 +221,10 @@ class _Connection(asyncio.Protocol):
     def _refuse(self, condition: str, why: str) -> None:
         assert self._transport is not None
         self._hub.note(f"somebody was not let in: {why}")
+        if self._server.overrun:
+            self._finished = True
+            self._transport.abort()
+            return
         self._transport.write(header(self._hub.jid.domain) + stream_error(condition, why))
         self._finish()
 
@@ -238,11 +254,18 @@ class _Connection(asyncio.Protocol):
             transport.resume_reading()
         elif self._reading and not readable:
             transport.pause_reading()
-            self._loop.call_later(_LOOK_SECONDS, self._look)
+            self._look_later()
         self._reading = readable
+
+    def _look_later(self) -> None:
+        """One look at a time, however often reading is paused meanwhile."""
+        if not self._looking:
+            self._looking = True
+            self._loop.call_later(_LOOK_SECONDS, self._look)
 
     def _look(self) -> None:
         """Whether the client is still there, while it is not read from: nothing else would tell."""
+        self._looking = False
         transport = self._transport
         if transport is None or self._finished or self._reading:
             return
@@ -252,7 +275,7 @@ class _Connection(asyncio.Protocol):
             self._hung_up = True
             self._flush()
         else:
-            self._loop.call_later(_LOOK_SECONDS, self._look)
+            self._look_later()
 
     def _finish(self) -> None:
         """Nothing more is written. It is the client that closes.
@@ -273,6 +296,12 @@ class _Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_later(LINGER_SECONDS, self.abort)
+
+
+def _descriptors() -> int:
+    """How many files this process may have open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 def _remove_stale(path: Path) -> None:
