@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from xmppctl.daemon import spooler as spooler_module
 from xmppctl.daemon.parts import Outgoing, Service, State
 from xmppctl.daemon.spool import Spool
 from xmppctl.daemon.spool_rows import STATES, New
-from xmppctl.daemon.spooler import WINDOW, Spooler
+from xmppctl.daemon.spooler import MAX_REASON, WINDOW, Spooler
 from xmppctl.errors import ConnectionLost, OutputFailed, XmppctlError
 from xmppctl.stanza.frame import NS_STANZAS, Frame
 from xmppctl.stanza.jid import Jid
@@ -109,16 +110,17 @@ class Hub:
             assert each.owner is not None
             each.owner.acknowledged(each)
 
-    def bounce(self, id_: str, sender: str = JULIET, type_: str = "error") -> None:
+    def bounce(self, id_: str, sender: str = JULIET, type_: str = "error", text: str = "") -> None:
         splitter = Splitter("in")
         splitter.feed(
             b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
         )
-        text = (
+        told = f"<text xmlns='{NS_STANZAS}'>{text}</text>" if text else ""
+        stanza = (
             f"<message type='{type_}' id='{id_}' from='{sender}'><error type='cancel'>"
-            f"<service-unavailable xmlns='{NS_STANZAS}'/></error></message>"
+            f"<service-unavailable xmlns='{NS_STANZAS}'/>{told}</error></message>"
         )
-        (frame,) = splitter.feed(text.encode())
+        (frame,) = splitter.feed(stanza.encode())
         self._stanza(frame)
 
     def poke(self) -> None:
@@ -355,6 +357,31 @@ def test_a_message_that_comes_back_is_refused_and_holds_up_nothing(run):
         (entry,) = w.as_command(lambda spool: spool.entries(["refused"]))
         assert entry.condition.condition == "service-unavailable" and JULIET in entry.reason
         assert any("came back" in note for note in w.notes)
+
+    run(test)
+
+
+def test_a_flood_of_what_seems_to_come_back_takes_little_memory(run):
+    async def test(w: World) -> None:
+        w.put("1")
+        w.hub.online()
+        await w.settle()
+        w.hub.write()
+        long = "x" * 100_000
+        tracemalloc.start()
+        try:
+            for number in range(200):
+                w.hub.bounce(f"none{number}", sender=f"{long}@evil.example", text=long)
+                w.hub.bounce(long + str(number))
+            taken, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert taken < 4_000_000
+        w.hub.bounce("1", text=f"because {long}")
+        await w.settle()
+        (entry,) = w.as_command(lambda spool: spool.entries(["refused"]))
+        assert "because xxx" in entry.condition.text
+        assert len(entry.condition.text) <= MAX_REASON and len(entry.reason) <= MAX_REASON
 
     run(test)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from xmppctl.errors import (
@@ -25,6 +27,7 @@ from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.splitter import Splitter
 
 HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 STREAMS = "urn:ietf:params:xml:ns:xmpp-streams"
 
 
@@ -52,6 +55,38 @@ def test_a_stream_error(content: str, condition: str, words: str) -> None:
     assert (
         error.message.startswith("h:1 ended the stream") and error.hint and "<stream:error>" in error.stanza
     )
+
+
+@pytest.mark.parametrize(
+    ("of", "xml"),
+    [
+        (
+            lambda frame: stream_error(frame, "h:1"),
+            "<stream:error><reset xmlns='{streams}'/><text xmlns='{streams}'>{text}</text></stream:error>",
+        ),
+        (
+            lambda frame: stream_error(frame, "h:1"),
+            "<stream:error><see-other-host xmlns='{streams}'>{text}</see-other-host></stream:error>",
+        ),
+        (
+            lambda frame: sasl_refusal(frame, "PLAIN", "a@b"),
+            "<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><not-authorized/><text>{text}</text></failure>",
+        ),
+        (refusal, "<message type='error'><error>{stanza}</error></message>"),
+        (
+            lambda frame: login_refusal(frame, "h:1", "binding"),
+            "<iq type='error'><error>{stanza}</error></iq>",
+        ),
+    ],
+)
+def test_a_server_that_says_a_lot_is_quoted_with_its_beginning(
+    of: Callable[[Frame], XmppctlError], xml: str
+) -> None:
+    text = "because " + "x" * 1_000_000
+    stanza = f"<conflict xmlns='{STANZAS}'/><text xmlns='{STANZAS}'>{text}</text>"
+    error = of(frame(xml.format(streams=STREAMS, text=text, stanza=stanza)))
+    assert "because xxx" in error.message + error.hint
+    assert len(error.message) + len(error.hint) < 5000
 
 
 def test_a_redirect_names_the_host_and_takes_it_for_nothing_more() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from xml.etree import ElementTree as ET
@@ -421,3 +422,18 @@ def test_agrees_with_the_naive_evaluator(
         texts.append(f"{'-' * negated}{key}:{','.join(values)}")
         expected = expected and any(naive(key, each, stanza) for each in values) is not negated
     assert compile_filter(texts)(build(stanza)) is expected, texts
+
+
+def test_addresses_that_are_too_long_are_not_remembered() -> None:
+    wanted = compile_filter(["from:juliet@*"])
+    splitter = Splitter("in")
+    splitter.feed(HEADER)
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            (frame,) = splitter.feed(f"<message from='juliet@{'x' * 50_000}{number}'/>".encode())
+            assert wanted(frame)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 2_000_000

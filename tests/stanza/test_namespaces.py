@@ -7,6 +7,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,3 +139,14 @@ def test_the_table_is_read_only_when_asked() -> None:
         "assert not {'lxml', 'asyncio', 'slixmpp', 'importlib.resources'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_long_namespaces_of_the_other_side_are_not_remembered() -> None:
+    xep_of("urn:xmpp:ping")
+    tracemalloc.start()
+    try:
+        assert all(xep_of(f"urn:xmpp:ping#{'x' * 50_000}{number}") == "XEP-0199" for number in range(100))
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 1_000_000

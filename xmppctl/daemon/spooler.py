@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 from xmppctl.daemon.parts import Outgoing
 from xmppctl.daemon.spool_rows import Counts, News, Refusal, Turn, Waiting
-from xmppctl.errors import ConfigError, XmppctlError
+from xmppctl.errors import ConfigError, StanzaCondition, XmppctlError
 from xmppctl.session.failures import refusal
 from xmppctl.session.replies import Replies, prepared
 
@@ -46,6 +46,9 @@ COUNT_SECONDS: Final = 1.0
 TROUBLE_SECONDS: Final = (2.0, 60.0)
 #: Error messages that may wait to be looked up.
 MAX_BOUNCES: Final = 4096
+#: Characters of why one came back that are kept, and of an id or a sender that can be of one of ours.
+MAX_REASON: Final = 2000
+MAX_ID: Final = 4096
 
 
 class Hub(Protocol):
@@ -186,7 +189,9 @@ class Spooler:
 
     def _stanza(self, frame: Frame) -> None:
         """An error message may be one of ours that comes back, also long after it was delivered."""
-        if frame.type != "error" or frame.kind != "message" or not frame.id or self._generation is None:
+        if frame.type != "error" or frame.kind != "message" or self._generation is None:
+            return
+        if not frame.id or len(frame.id) > MAX_ID or len(frame.sender or "") > MAX_ID:
             return
         if len(self._refused) >= MAX_BOUNCES:
             self._note("spool: more messages come back than can be looked up")
@@ -194,8 +199,9 @@ class Spooler:
         why = refusal(frame)
         sender = prepared(frame.sender)
         replies = Replies(self._hub.link.jid or self._hub.jid)
+        condition = StanzaCondition(*(part[:MAX_REASON] for part in why.reason))
         self._refused.append(
-            Refusal(frame.id, lambda to: sender in replies.refusers(to), why.message, why.reason)
+            Refusal(frame.id, lambda to: sender in replies.refusers(to), why.message[:MAX_REASON], condition)
         )
         self._wake.set()
 

@@ -1,7 +1,8 @@
 """What the server's refusals mean, as errors: stanza errors, stream errors, SASL failures, and what is no XMPP at all.
 
-RFC 6120 sections 4.9, 6.5, 7.7.2 and 8.3. Sans-IO. Text of the server's is passed on as it came; the XML that an
-error brings along loses its secrets here, since servers repeat the request in their refusal.
+RFC 6120 sections 4.9, 6.5, 7.7.2 and 8.3. Sans-IO. Text of the server's is passed on as it came, but for the rest of
+one that is very long; the XML that an error brings along loses its secrets here, since servers repeat the request in
+their refusal.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from xmppctl.stanza.frame import Frame
 
 NS_STREAM_ERRORS: Final = "urn:ietf:params:xml:ns:xmpp-streams"
+#: Characters of what a server says that anybody would read; errors are kept, logged and told again.
+MAX_TEXT: Final = 2000
 NS_SASL: Final = "urn:ietf:params:xml:ns:xmpp-sasl"
 
 #: What can be done about a connection that broke.
@@ -62,7 +65,7 @@ def refusal(stanza: Frame) -> StanzaRefused:
     meaning, hint = explain(reason, sender)
     kind = f" ({reason.type})" if reason.type else ""
     return StanzaRefused(
-        f"{sender or 'the server'} refused: {reason.condition}{kind}: {reason.text or meaning}",
+        f"{sender or 'the server'} refused: {reason.condition}{kind}: {_brief(reason.text) or meaning}",
         reason=reason,
         hint=hint,
         stanza=_without_secrets(stanza),
@@ -82,7 +85,7 @@ def login_refusal(reply: Frame, where: str, doing: str) -> StanzaRefused:
     if doing == BINDING:
         hint = hints.get(reason.condition, hint)
     return StanzaRefused(
-        f"{where} refused while {doing}: {reason.condition}: {reason.text or meaning}",
+        f"{where} refused while {doing}: {reason.condition}: {_brief(reason.text) or meaning}",
         reason=reason,
         hint=hint,
         stanza=_without_secrets(reply),
@@ -104,9 +107,9 @@ def stream_error(frame: Frame, where: str) -> StreamError:
     for child in frame.element():
         namespace, _, name = str(child.tag).lstrip("{").partition("}")
         if namespace == NS_STREAM_ERRORS and name == "text":
-            text = child.text or ""
+            text = _brief(child.text)
         elif namespace == NS_STREAM_ERRORS:
-            condition, detail = name, child.text or ""
+            condition, detail = name, _brief(child.text)
     meaning, hint = explain_stream(condition)
     if condition == "see-other-host":
         hint = f"it names {detail}: if you trust that, give it with --host"
@@ -126,7 +129,7 @@ def sasl_refusal(failure: Frame, mechanism: str, jid: str) -> AuthError:
     for child in failure.element():
         namespace, _, name = str(child.tag).lstrip("{").partition("}")
         if name == "text":
-            text = child.text or ""
+            text = _brief(child.text)
         elif namespace == NS_SASL:
             condition = name
     meaning, hint = explain_sasl(condition)
@@ -136,6 +139,11 @@ def sasl_refusal(failure: Frame, mechanism: str, jid: str) -> AuthError:
         hint=hint,
         stanza=_without_secrets(failure),
     )
+
+
+def _brief(text: str | None) -> str:
+    text = text or ""
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
 
 
 def _without_secrets(frame: Frame) -> str:

@@ -31,6 +31,8 @@ TYPES: Final = (
 )
 
 _ESCAPED: Final = re.compile(r"\\([,*\\])")
+#: RFC 7622 section 3.1. What is longer is no JID, and would fill the memory if it was remembered.
+_LONGEST_JID: Final = 3071
 _SEE_HELP: Final = "`xmppctl help filters` explains the terms"
 
 
@@ -237,9 +239,17 @@ def _jid_test(term: str, value: str) -> Callable[[str | None], bool]:
     return test
 
 
-@lru_cache(maxsize=1024)
 def _prepared(address: str) -> tuple[str, str]:
     """An address of the wire prepared, full and bare; as it came if it is not a JID."""
+    return _remembered(address) if len(address) <= _LONGEST_JID else _prepare(address)
+
+
+@lru_cache(maxsize=1024)
+def _remembered(address: str) -> tuple[str, str]:
+    return _prepare(address)
+
+
+def _prepare(address: str) -> tuple[str, str]:
     try:
         jid = Jid.parse(address)
     except BadJid:

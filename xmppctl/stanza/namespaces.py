@@ -82,10 +82,22 @@ class Spec(NamedTuple):
     title: str
 
 
-# Bounded, since the other side chooses the namespaces that are asked for.
-@lru_cache(maxsize=4096)
+#: The longest namespace that is remembered, in characters.
+_LONGEST: Final = 256
+
+
 def spec_of(namespace: str) -> Spec | None:
     """The specification that defines `namespace`, or another version or a part (`#event`) of it."""
+    return _known(namespace) if len(namespace) <= _LONGEST else _look_up(namespace)
+
+
+# Bounded, in number and in length, since the other side chooses the namespaces that are asked for.
+@lru_cache(maxsize=4096)
+def _known(namespace: str) -> Spec | None:
+    return _look_up(namespace)
+
+
+def _look_up(namespace: str) -> Spec | None:
     exact, loose = _table()
     return exact.get(namespace) or loose.get(_unversioned(namespace))
 
