@@ -1,6 +1,7 @@
 """Commands through a daemon, the whole process: against the bare interpreter, go-sendxmpp, and themselves without one.
 
-A cold login here is the cheapest there can be: to this machine, with direct TLS and no DNS.
+A cold login on this machine is the cheapest there can be: direct TLS, no DNS, and nothing takes time on its way. So
+the commands are also run with a server that is farther away.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from measure import Case, Process, Row, Target, medians
+from distance import distant
+from measure import NO_TARGET, Case, Process, Row, Target, medians
 from send import THEIRS, go_sendxmpp, sandbox_in
 from startup import compile_package, program
 
@@ -23,6 +25,8 @@ TITLE = "commands through a daemon, against the interpreter, go-sendxmpp and the
 OF_THE_INTERPRETER = Target(most=6)
 OF_THEIRS = Target(most=0.45)
 OF_COLD = Target(most=0.5)
+#: Seconds that everything takes to a server that is farther away, one way.
+AWAY = 0.01
 #: Commands at once, and how much slower than one alone the slowest of them may be.
 CROWD = 100
 OF_ONE_ALONE = Target(most=20)
@@ -48,11 +52,15 @@ def run(rounds: int) -> list[Row] | str:
 
         environ = environment(sandbox, os.environ) | {"XDG_RUNTIME_DIR": home, "XMPPCTL_PERSIST": "10m"}
         with daemon(environ):
-            return [
+            rows = [
                 *sends(go_sendxmpp(sandbox, Path(home)), environ, rounds),
-                *others(environ, rounds),
+                *others(environ, rounds, "here"),
                 *crowds(environ, rounds),
             ]
+        with distant(sandbox.ports.direct, AWAY) as port:
+            environ["XMPPCTL_PORT"] = str(port)
+            with daemon(environ):
+                return rows + others(environ, rounds, f"{AWAY * 2000:.0f} ms away", OF_COLD)
 
 
 @contextmanager
@@ -88,8 +96,8 @@ def sends(theirs: Process, environ: Mapping[str, str], rounds: int) -> list[Row]
     ]
 
 
-def others(environ: Mapping[str, str], rounds: int) -> list[Row]:
-    """Other commands, of their own time without a daemon."""
+def others(environ: Mapping[str, str], rounds: int, where: str, target: Target = NO_TARGET) -> list[Row]:
+    """Other commands, of their own time without a daemon; `where` says how far the server is."""
     cases = {
         f"{name}, {mode}": xmppctl(words, environ, mode)
         for name, words in OTHERS.items()
@@ -98,10 +106,10 @@ def others(environ: Mapping[str, str], rounds: int) -> list[Row]:
     taken = medians(cases, rounds)
     return [
         Row(
-            f"{name}, attached, of cold",
+            f"{name}, of cold, {where}",
             f"{taken[f'{name}, only'] * 1000:.1f} ms",
             taken[f"{name}, only"] / taken[f"{name}, off"],
-            OF_COLD,
+            target,
         )
         for name in OTHERS
     ]
