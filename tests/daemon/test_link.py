@@ -1242,6 +1242,31 @@ def test_what_no_stream_has_seen_can_be_taken_back(serve: Serve) -> None:
     play(case())
 
 
+def test_a_server_that_says_a_lot_each_time_fills_neither_history_nor_facts(serve: Serve) -> None:
+    import json
+
+    def script(peer: Peer) -> None:
+        authenticated(peer)
+        streams = "urn:ietf:params:xml:ns:xmpp-streams"
+        peer.expect("<stream:stream")
+        peer.send(
+            "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
+            f"<stream:error><{'c' * 100_000} xmlns='{streams}'/><text xmlns='{streams}'>{'x' * 1_000_000}</text>"
+            "</stream:error></stream:stream>"
+        )
+        peer.until_end()
+
+    async def case() -> None:
+        world = Case(serve(script))
+        world.start()
+        await world.until(lambda: world.ears.states.count("offline") >= 3)
+        assert "c" * 100 in str(world.link.facts()["history"])
+        assert len(json.dumps(world.link.facts())) < 10_000
+        await world.link.close(0)
+
+    play(case())
+
+
 def test_its_facts_can_be_told_as_json(serve: Serve) -> None:
     import json
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: How many changes of state are remembered.
 _HISTORY: Final = 50
+#: How much of what a server says is kept as the reason of one, in characters.
+_REASON: Final = 500
 
 
 class Link:
@@ -124,7 +126,7 @@ class Link:
             "jid": str(self.jid) if self.jid else None,
             "since": self._since,
             "history": [list(entry) for entry in self._history],
-            "failure": self.failure.message if self.failure else None,
+            "failure": self.failure.message[:_REASON] if self.failure else None,
             **{key: self._facts.get(key) for key in ("server", "address", "tls", "mechanism")},
             "stream_management": self._management.facts(),
             "counts": self._counts() | {"stanzas_out": outbox.written},
@@ -391,4 +393,4 @@ class Link:
     def _enter(self, state: State, reason: str) -> None:
         self.state = state
         self._since = time()
-        self._history.append((self._since, state, reason))
+        self._history.append((self._since, state, reason[:_REASON]))
