@@ -25,6 +25,7 @@ from xmppctl.errors import (
     DaemonError,
     DeadlineExceeded,
     SecretError,
+    StreamError,
     XmppctlError,
 )
 from xmppctl.session import attach, local
@@ -307,10 +308,20 @@ def test_waiting_for_a_daemon_to_come_online_ends_with_the_commands_time(place: 
         place.go(timeout=0.1)
 
 
-def test_a_daemon_that_dies_later_is_an_error(place: Place) -> None:
-    place.start(lambda peer: (scripted.greet(peer, settings=DIGEST), peer.expect("</iq>")))
-    with pytest.raises(ConnectionLost, match="the daemon of work"):
-        place.go()
+@pytest.mark.parametrize(
+    ("last", "error"), [("", ConnectionLost), (scripted.SHUTDOWN, StreamError)], ids=["dies", "ends"]
+)
+def test_a_daemon_that_ends_before_anything_was_sent_is_gone_without(
+    place: Place, last: str, error: type[XmppctlError]
+) -> None:
+    place.start(
+        lambda peer: (scripted.greet(peer, settings=DIGEST), peer.expect("</iq>"), last and peer.send(last))
+    )
+    went = place.go()
+    assert went.jid is None
+    assert len(went.warnings) == 1 and went.warnings[0].startswith("the daemon of work ")
+    with pytest.raises(error, match="the daemon of work"):
+        place.go("only")
 
 
 # -- starting one -------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeVar
 
 from xmppctl.config import paths
-from xmppctl.errors import ConfigError, DaemonError, SecretError, XmppctlError
+from xmppctl.errors import ConfigError, ConnectionLost, DaemonError, SecretError, StreamError, XmppctlError
 from xmppctl.session import attach
 from xmppctl.session.deadline import Deadline
 from xmppctl.session.run import CONNECT_SECONDS, run_attached, run_direct
@@ -240,12 +240,16 @@ class _Reach:
 
     def _attach(self, stream: attach.Local) -> Established | None:
         settings = self._settings
+        problem: XmppctlError | None
         try:
             established = stream.bind(self.deadline.within(CONNECT_SECONDS))
             problem = attach.other_resource(settings, established.jid)
-        except BaseException:
+        except BaseException as error:
             stream.close()
-            raise
+            # It ends, or was killed, and nothing was sent yet.
+            if self._mode == "only" or not isinstance(error, ConnectionLost | StreamError):
+                raise
+            problem = error
         if problem is not None:
             stream.close()
             self._go_without(Look("unfit", problem))
