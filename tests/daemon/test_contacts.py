@@ -366,6 +366,29 @@ def test_a_push_of_more_than_one_item_is_none(filled):
     assert filled.listed().contacts == LISTED
 
 
+@pytest.mark.parametrize("loading", [False, True])
+def test_a_server_that_pushes_without_end_does_not_fill_the_memory(hub, monkeypatch, loading):
+    monkeypatch.setattr(module, "MAX_PUSHED", 10_000)
+    hub.online()
+    if loading:
+        monkeypatch.setattr(module, "SLICE_BYTES", 10)
+        hub.answer(turns=1)
+    else:
+        hub.answer(attributes=" ver='1'")
+    for number in range(100):
+        hub.push(f"<item jid='u{number}@x' name='{'n' * 1000}'/>")
+    hub.turn()
+    contacts = hub.contacts
+    assert len(contacts._pushes) < 12 and len(contacts._order) < 12
+    assert len(hub.asked) > 5 and "ver=" not in hub.asked[-1][0]
+    waiting = hub.request_of_client()
+    assert waiting.answers == []
+    monkeypatch.undo()
+    hub.answer()
+    assert len(waiting.answers) == 1
+    assert hub.listed().contacts == LISTED
+
+
 def test_pushes_before_the_roster_are_in_it(hub):
     hub.online()
     hub.push(f"<item jid='{JULIET}' subscription='remove'/>")

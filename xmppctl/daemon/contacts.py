@@ -31,6 +31,10 @@ SLICE_BYTES: Final = 64 * 1024
 PAGE_CONTACTS: Final = 1000
 PAGE_CHARACTERS: Final = 256 * 1024
 
+#: Bytes of pushes behind which the roster is asked for anew: an answer cannot be larger than a stanza, and so bounds
+#: what is kept.
+MAX_PUSHED: Final = 8 * 1024 * 1024
+
 _UNUSUAL: Final = re.compile("[^ -~]|[&<>'\"]").search
 _QUERY: Final = f"{NS_ROSTER} query"
 _NOBODY: Final[Container[str]] = frozenset()
@@ -51,6 +55,8 @@ class Contacts:
         self._loading = False
         #: Pushes that came while the answer was being read.
         self._pushes: list[RosterReader] = []
+        #: Bytes of the pushes since the last answer.
+        self._pushed = 0
         self._waiting: list[Request] = []
         hub.on_online(self._on_online)
         hub.on_stanza(self._on_stanza)
@@ -78,6 +84,8 @@ class Contacts:
         """What asks for the roster."""
         self._asked += 1
         self._loading = True
+        self._pushed = 0
+        self._pushes = []
         asked = self._asked
         version = {} if self._version is None else {"ver": self._version}
         query = f"<query xmlns='{NS_ROSTER}'{build.attributes(version)}/>"
@@ -136,9 +144,18 @@ class Contacts:
         push.read()
         if len(push.contacts) != 1:
             return
+        self._pushed += len(frame.raw)
+        if self._pushed > MAX_PUSHED:
+            self._begin_anew()
+            return
         if self._loading:
             self._pushes.append(push)
         self._change(push)
+
+    def _begin_anew(self) -> None:
+        """Forget the roster and ask for all of it: so many changes need not fit into memory."""
+        self._roster, self._order, self._version = None, [], None
+        self._hub.send(self._request())
 
     def _change(self, push: RosterReader) -> None:
         if self._roster is None:
