@@ -219,3 +219,23 @@ def test_clients_are_given_no_more_than_they_can_answer(
     serving(house)
     house.link.receive(asks("1"), asks("2"), asks("3"))
     assert [attribute(text, "id") for text in house.link.texts] == ["3"]
+
+
+def test_who_is_not_bound_gets_no_requests_and_so_answers_none(house: House) -> None:
+    talker = house.join()
+    talker.say(
+        "<iq type='set' id='s' to='daemon.xmppctl.invalid'>"
+        "<serve xmlns='urn:xmppctl:daemon:1' namespace='jabber:iq:version'/></iq>"
+    )
+    talker.read()
+    house.link.receive(asks())
+    assert talker.read() == []
+    assert REFUSED in house.link.last, "nobody waits for an answer that cannot come"
+
+
+def test_a_roster_push_is_the_daemons_whatever_stands_before_it(house: House) -> None:
+    serving(house)
+    house.link.receive(
+        "<iq type='set' id='p'><query xmlns='jabber:iq:version'/><query xmlns='jabber:iq:roster'/></iq>"
+    )
+    assert house.link.texts == ["<iq type='result' id='p'/>"]
