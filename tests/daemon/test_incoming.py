@@ -221,6 +221,18 @@ def test_clients_are_given_no_more_than_they_can_answer(
     assert [attribute(text, "id") for text in house.link.texts] == ["3"]
 
 
+def test_requests_that_wait_for_clients_are_bounded_by_their_bytes(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_OPEN_BYTES", 2 * len(asks("1")))
+    talker = serving(house)
+    house.link.receive(asks("1"), asks("2"), asks("3"))
+    assert [attribute(text, "id") for text in house.link.texts] == ["3"]
+    talker.say(answers("1"))
+    house.link.receive(asks("4"), asks("5"))
+    assert [attribute(text, "id") for text in house.link.texts] == ["3", "1", "5"]
+
+
 def test_who_is_not_bound_gets_no_requests_and_so_answers_none(house: House) -> None:
     talker = house.join()
     talker.say(

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 #: Seconds that a client has to answer.
 ANSWER_SECONDS: Final = 30.0
-#: Requests that clients have yet to answer, at most; more are answered at once.
+#: Requests that clients have yet to answer, at most, and bytes of them; more are answered at once.
 MAX_OPEN: Final = 1000
+MAX_OPEN_BYTES: Final = 8 * 1024 * 1024
 
 _Key = tuple[str | None, str | None]
 
@@ -54,7 +55,7 @@ class Incoming:
         #: Who serves a namespace.
         self._serving: dict[str, set[Client]] = {}
         self._open: dict[_Key, list[_Given]] = {}
-        self._count = 0
+        self._count = self._bytes = 0
         self._unread = 0
         hub.service("serve", self._serve)
 
@@ -62,13 +63,15 @@ class Incoming:
         """Take a request: have it answered."""
         namespace = request.payloads[0].rpartition(" ")[0] if request.payloads else ""
         clients = {client for client in self._serving.get(namespace, ()) if client.bound}
-        if not clients or self._count >= MAX_OPEN or is_roster_push(request, self._hub.jid):
+        full = self._count >= MAX_OPEN or self._bytes + len(request.raw) > MAX_OPEN_BYTES
+        if not clients or full or is_roster_push(request, self._hub.jid):
             self._answer(request)
             return
         key = self._key(request.sender, request.id)
         given = _Given(request, key, clients)
         self._open.setdefault(key, []).append(given)
         self._count += 1
+        self._bytes += len(request.raw)
         given.timer = self._later(ANSWER_SECONDS, lambda: self._give_up(given))
 
     def answer(self, client: Client, frame: Frame) -> Sent | Handled:
@@ -138,6 +141,7 @@ class Incoming:
         waiting = self._open[given.key]
         waiting.remove(given)
         self._count -= 1
+        self._bytes -= len(given.frame.raw)
         if not waiting:
             del self._open[given.key]
 
