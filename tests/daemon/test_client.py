@@ -389,3 +389,16 @@ def test_who_only_asks_the_daemon_is_heard_while_the_link_is_congested(house: Ho
     house.link.congested = True
     assert house.join().client.readable
     assert not house.bound().client.readable
+
+
+def test_what_no_stream_has_seen_is_not_told_to_have_arrived(house: House) -> None:
+    """Directed presence is not sent again where it was lost, but here it has yet to be sent for the first time."""
+    talker = house.bound(acks=True)
+    house.link.slow = True
+    talker.say("<presence to='juliet@capulet.example'/>" + R)
+    house.link.cut()
+    house.link.slow = False
+    house.link.online()
+    assert talker.read() == []
+    house.link.acknowledge()
+    assert talker.read() == ["<a xmlns='urn:xmpp:sm:3' h='1'/>"]

@@ -189,3 +189,12 @@ def test_facts_are_json(house: House) -> None:
         "directed": 0,
         "carbons": False,
     }
+
+
+def test_who_comes_when_the_link_has_stopped_is_not_kept_waiting(house: House) -> None:
+    house.link.cut()
+    house.link.state = "stopped"
+    talker = house.join()
+    talker.read()
+    (told,) = talker.say(BIND).read()
+    assert "<service-unavailable " in told

@@ -251,3 +251,21 @@ def test_a_roster_push_is_the_daemons_whatever_stands_before_it(house: House) ->
         "<iq type='set' id='p'><query xmlns='jabber:iq:version'/><query xmlns='jabber:iq:roster'/></iq>"
     )
     assert house.link.texts == ["<iq type='result' id='p'/>"]
+
+
+def test_who_serves_and_is_not_bound_is_not_waited_for(house: House) -> None:
+    house.join().say(
+        "<iq type='set' id='s' to='daemon.xmppctl.invalid'>"
+        "<serve xmlns='urn:xmppctl:daemon:1' namespace='jabber:iq:version'/></iq>"
+    )
+    house.link.receive(asks())
+    assert house.link.texts == [f"<iq type='error' id='q' to='{PEER}'>{REFUSED}</iq>"]
+
+
+def test_an_answer_is_not_sent_again_on_a_new_stream(house: House) -> None:
+    talker = serving(house)
+    house.link.receive(asks())
+    talker.say(answers())
+    house.link.cut()
+    house.link.online()
+    assert house.link.texts == [answers()]

@@ -277,3 +277,16 @@ def test_a_request_that_no_stream_has_seen_is_made_though_its_client_has_closed_
     talker.say(ask(type_="set")).close()
     house.link.online()
     assert len(house.link.texts) == 1
+
+
+def test_requests_that_were_answered_do_not_count_as_waiting(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_WAITING", 2)
+    talker = house.bound()
+    for number in range(5):
+        talker.say(ask(id_=str(number)))
+        house.link.receive(reply(house.link.last))
+    assert [attribute(text, "type") for text in talker.read()] == ["result"] * 5
+    talker.die()
+    assert house.hub.facts()["requests"]["waiting"] == 0

@@ -53,3 +53,10 @@ def test_it_converges_on_what_the_server_takes() -> None:
 @pytest.mark.parametrize(("size", "seconds"), [(100, 0.1), (256 * 1024, 60)])
 def test_a_large_stanza_may_take_its_time(size: int, seconds: float) -> None:
     assert allowance(size) <= seconds and allowance(size) * 3 >= seconds * (size > 1000)
+
+
+def test_a_server_that_is_slow_with_less_than_it_may_get_gets_half_of_that() -> None:
+    pace = Pace()
+    for _ in range(3):
+        round_trip(pace, 0.01)
+    assert round_trip(pace, 5, count=100) == 50

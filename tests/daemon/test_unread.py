@@ -96,3 +96,19 @@ def test_nothing_is_lost_unnoticed_and_order_is_kept(steps: list[str], records: 
     told = sum(map(int, re.findall(r"count='(\d+)'", out.decode())))
     assert told == unread.dropped == put - sum(kind == "l" for kind, _ in seen)
     assert not unread and unread.size == 0
+
+
+def test_after_clearing_it_is_as_new() -> None:
+    unread = Unread(records=1)
+    unread.offer(b"<a/>")
+    unread.clear()
+    unread.offer(b"<b/>")
+    unread.offer(b"<c/>")
+    assert unread.take(1000) == dropped(1) + b"<c/>"
+
+
+def test_what_was_dropped_is_told_once_however_little_is_taken_at_once() -> None:
+    unread = Unread(records=2)
+    for name in (b"<a/>", b"<b/>", b"<c/>"):
+        unread.offer(name)
+    assert [unread.take(1), unread.take(1), unread.take(1)] == [dropped(1) + b"<b/>", b"<c/>", b""]
