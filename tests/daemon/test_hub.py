@@ -156,6 +156,14 @@ def test_a_link_that_gives_up_tells_everybody_why(house: House) -> None:
     assert "name='auth'" in only(unbound.say(BIND).read())
 
 
+def test_why_is_told_whatever_the_server_has_put_into_it(house: House) -> None:
+    bound = house.bound()
+    house.link.fail(AuthError("refused: \x07\ud800<&"))
+    (told, end) = bound.frames()
+    assert "refused: \ufffd\ufffd<&" in "".join(told.element().itertext())
+    assert end.text == "</stream:stream>"
+
+
 @pytest.mark.parametrize("acks", [False, True])
 def test_one_that_dies_in_the_middle_of_others_leaves_them_alone(house: House, acks: bool) -> None:
     one, two, three = (house.bound(acks=acks) for _ in range(3))

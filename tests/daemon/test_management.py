@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xmppctl.daemon.management import ENABLE, Management, count, too_many
+from xmppctl.daemon.management import ENABLE, Management, too_many
 from xmppctl.session.acks import NS_SM
 from xmppctl.stanza.frame import Frame
 
@@ -68,15 +68,6 @@ def test_a_resumed_stream_keeps_its_counts_and_a_new_one_does_not() -> None:
 
 def test_where_to_reconnect_is_told() -> None:
     assert agreed(id="x", resume="true", location="[::1]:9").facts()["location"] == "[::1]:9"
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("0", 0), ("42", 42), ("4294967295", 2**32 - 1)]
-    + [(text, None) for text in (None, "", "-1", " 1", "4294967296", "1" * 11, "٣", "1e3")],
-)
-def test_counts(text: str | None, value: int | None) -> None:
-    assert count(text) == value
 
 
 def test_a_wrong_count_is_told_as_the_specification_says() -> None:

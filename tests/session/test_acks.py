@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xmppctl.session.acks import Acks
+from xmppctl.session.acks import Acks, count
 from xmppctl.stanza.frame import Frame
 
 
@@ -68,3 +68,12 @@ def test_agreement_that_nobody_asked_for_is_none():
     acks.take(nonza("enabled"))
     acks.note_received()
     assert acks.off and acks.take(nonza("r")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0", 0), ("42", 42), ("4294967295", 2**32 - 1)]
+    + [(text, None) for text in (None, "", "-1", " 1", "4294967296", "1" * 11, "٣", "1e3")],
+)
+def test_counts(text: str | None, value: int | None) -> None:
+    assert count(text) == value

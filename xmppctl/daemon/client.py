@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xmppctl.daemon.parts import Outgoing
 from xmppctl.daemon.unread import Unread
-from xmppctl.session.acks import NS_SM
+from xmppctl.session.acks import MODULUS, NS_SM
 from xmppctl.session.failures import NS_STREAM_ERRORS
 from xmppctl.session.replies import prepared
 from xmppctl.stanza import build
@@ -76,7 +76,8 @@ def header(domain: str) -> bytes:
 
 def stream_error(condition: str, text: str = "", detail: str = "") -> bytes:
     """A stream error (RFC 6120 section 4.9) and the stream's end. `detail` is an element of ours."""
-    told = f"<text xmlns='{NS_STREAM_ERRORS}' xml:lang='en'>{build.escape(text)}</text>" if text else ""
+    words = build.escape(build.legal(text))
+    told = f"<text xmlns='{NS_STREAM_ERRORS}' xml:lang='en'>{words}</text>" if words else ""
     error = f"<stream:error><{condition} xmlns='{NS_STREAM_ERRORS}'/>{told}{detail}</stream:error>"
     return error.encode() + FOOTER
 
@@ -309,7 +310,7 @@ class Client:
     def _answer_asked(self) -> None:
         while self._asked and self._settled >= self._asked[0]:
             self._asked.popleft()
-            self.deliver(f"<a xmlns='{NS_SM}' h='{self._handled % 2**32}'/>".encode())
+            self.deliver(f"<a xmlns='{NS_SM}' h='{self._handled % MODULUS}'/>".encode())
 
     def facts(self) -> dict[str, Any]:
         """What `daemon status` tells of it; sizes in bytes."""

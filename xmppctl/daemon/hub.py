@@ -18,6 +18,7 @@ from xmppctl.daemon.presence import Presence
 from xmppctl.daemon.requests import ClientRequest, Services, is_for_daemon
 from xmppctl.session.acks import NS_SM
 from xmppctl.session.local import VERSION, payload, told
+from xmppctl.session.negotiation import NS_BIND
 from xmppctl.stanza import build
 from xmppctl.stanza.rewrite import foreign, with_declarations
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from xmppctl.stanza.frame import Frame, Kind
     from xmppctl.stanza.jid import Jid
 
-NS_BIND: Final = "urn:ietf:params:xml:ns:xmpp-bind"
 _BIND: Final = f"{NS_BIND} bind"
 
 

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xmppctl.daemon.attempt import Attempt, LoggedIn
 from xmppctl.daemon.liveness import NetworkWatch
-from xmppctl.daemon.management import FEATURE, Management, count, too_many
+from xmppctl.daemon.management import FEATURE, Management, too_many
 from xmppctl.daemon.outbox import MAX_HELD_BYTES, Outbox, TooManyHandled
 from xmppctl.daemon.pause import Pause
 from xmppctl.daemon.refused import bounce, named
 from xmppctl.daemon.retry import Backoff, blames, passes
 from xmppctl.daemon.stream import Stream, Timing
 from xmppctl.errors import Bug, StreamError, XmppctlError
+from xmppctl.session.acks import count
 
 if TYPE_CHECKING:
     from xmppctl.config.secrets import Secret

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from xmppctl.session.acks import NS_SM
+from xmppctl.session.acks import MODULUS, NS_SM, count
 from xmppctl.stanza import build
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 FEATURE: Final = f"{NS_SM} sm"
 ENABLE: Final = f"<enable xmlns='{NS_SM}' resume='true'/>".encode()
-
-_MODULUS: Final = 1 << 32
 
 
 class Management:
@@ -70,7 +68,7 @@ class Management:
 
     def note_received(self) -> None:
         """A stanza was taken."""
-        self.received = (self.received + 1) % _MODULUS
+        self.received = (self.received + 1) % MODULUS
 
     def answer(self) -> bytes:
         """What tells the server how much we have."""
@@ -85,14 +83,6 @@ class Management:
             "max": self.seconds,
             "location": self.location,
         }
-
-
-def count(text: str | None) -> int | None:
-    """A count below 2**32; None where the text is none."""
-    if text is None or not (text.isascii() and text.isdigit() and len(text) <= 10):
-        return None
-    value = int(text)
-    return value if value < _MODULUS else None
 
 
 def too_many(handled: int, sent: int) -> bytes:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from xmppctl.daemon.parts import Outgoing, Owner
+from xmppctl.session.acks import MODULUS
 
 #: Bytes that wait to be written, and bytes and stanzas that wait to be acknowledged, at which senders should stop.
 MAX_HELD_BYTES: Final = 1024 * 1024
@@ -18,8 +19,6 @@ MAX_UNACKNOWLEDGED_BYTES: Final = 4 * 1024 * 1024
 MAX_UNACKNOWLEDGED: Final = 16384
 #: Where several unacknowledged stanzas ended a stream, how many groups they are sent in on the next.
 _GROUPS: Final = 50
-
-_MODULUS: Final = 1 << 32
 
 
 class TooManyHandled(Exception):
@@ -120,9 +119,9 @@ class Outbox:
 
     def handled(self, count: int) -> bool:
         """The server's `h`; whether it is more than it said before. Raises TooManyHandled."""
-        new = (count - self._handled) % _MODULUS
+        new = (count - self._handled) % MODULUS
         if new > len(self.unacknowledged):
-            raise TooManyHandled(count, (self._handled + len(self.unacknowledged)) % _MODULUS)
+            raise TooManyHandled(count, (self._handled + len(self.unacknowledged)) % MODULUS)
         self._handled = count
         self.acknowledge(new)
         return new > 0

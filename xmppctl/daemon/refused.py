@@ -22,7 +22,7 @@ def bounce(stanza: bytes, jid: Jid, why: XmppctlError) -> Frame | None:
     if sent is None or sent.type == "error" or (sent.kind == "iq" and sent.type == "result"):
         return None
     head = {"type": "error", "id": sent.id, "from": sent.to or jid.bare, "to": str(jid)}
-    text = f"<text xmlns='{NS_STANZAS}'>{build.escape(_shown(why.message))}</text>"
+    text = f"<text xmlns='{NS_STANZAS}'>{build.escape(build.legal(why.message))}</text>"
     return _frame(
         f"<{sent.kind}{build.attributes(head)}><error type='modify' by='{build.escape_attribute(jid.domain)}'>"
         f"<policy-violation xmlns='{NS_STANZAS}'/>{text}</error></{sent.kind}>".encode()
@@ -46,8 +46,3 @@ def _frame(data: bytes) -> Frame | None:
     except StreamViolation:
         return None
     return frames[0] if len(frames) == 1 and frames[0].kind in ("message", "presence", "iq") else None
-
-
-def _shown(text: str) -> str:
-    """`text` without what XML cannot hold: an error may quote anything."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)

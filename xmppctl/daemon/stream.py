@@ -12,11 +12,11 @@ import termios
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from xmppctl.daemon import liveness
-from xmppctl.daemon.management import count, too_many
+from xmppctl.daemon.management import too_many
 from xmppctl.daemon.outbox import TooManyHandled
 from xmppctl.daemon.pace import Pace, allowance
 from xmppctl.errors import ConnectionLost, StreamError, XmppctlError
-from xmppctl.session.acks import NS_SM, REQUEST
+from xmppctl.session.acks import NS_SM, REQUEST, count
 from xmppctl.session.base import NS_PING
 from xmppctl.session.failures import TRY_AGAIN, stream_error
 from xmppctl.session.replies import prepared

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from xmppctl.stanza.frame import Frame
 
 NS_SM: Final = "urn:xmpp:sm:3"
+#: Counts start again at 0 when they reach it (section 4).
+MODULUS: Final = 1 << 32
 
 #: Asks the server how many stanzas it has handled.
 REQUEST: Final = f"<r xmlns='{NS_SM}'/>".encode()
@@ -43,9 +45,9 @@ class Acks:
         if self._on:
             self._received += 1
 
-    def cover(self, count: int) -> bool:
-        """Whether the server has the first `count` stanzas, or will never tell."""
-        return not self._asked or self._acknowledged >= count
+    def cover(self, stanzas: int) -> bool:
+        """Whether the server has the first `stanzas`, or will never tell."""
+        return not self._asked or self._acknowledged >= stanzas
 
     def take(self, frame: Frame) -> bytes | None:
         """Take an element in this namespace; return what answers it."""
@@ -53,7 +55,9 @@ class Acks:
         if name == "r" and self._on:
             return f"<a xmlns='{NS_SM}' h='{self._received}'/>".encode()
         if name == "a":
-            self._acknowledged = max(self._acknowledged, min(_count(frame.attributes.get("h")), self.sent))
+            self._acknowledged = max(
+                self._acknowledged, min(count(frame.attributes.get("h")) or 0, self.sent)
+            )
         elif name == "enabled":
             self._on = self._asked
         elif name == "failed":
@@ -61,6 +65,9 @@ class Acks:
         return None
 
 
-def _count(text: str | None) -> int:
-    """A count of stanzas, 0 where it is none. No count has more digits than 2**32."""
-    return int(text) if text is not None and text.isascii() and text.isdigit() and len(text) <= 10 else 0
+def count(text: str | None) -> int | None:
+    """A count below 2**32; None where the text is none."""
+    if text is None or not (text.isascii() and text.isdigit() and len(text) <= 10):
+        return None
+    value = int(text)
+    return value if value < MODULUS else None

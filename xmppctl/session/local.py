@@ -88,6 +88,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from xmppctl.errors import DaemonError, XmppctlError, by_name
+from xmppctl.session.acks import count
 from xmppctl.stanza import build
 from xmppctl.stanza.frame import NS_STANZAS, Frame
 
@@ -134,9 +135,10 @@ def lost(nonza: Frame) -> int | None:
     if nonza.names[0] != f"{NS_DAEMON} dropped":
         return None
     text = nonza.attributes.get("count", "")
-    if not (text.isascii() and text.isdigit()):
+    told = count(text)
+    if told is None:
         raise DaemonError(f"the daemon has dropped {text!r} stanzas, which is no number")
-    return int(text)
+    return told
 
 
 async def ask(session: Session, type: str, request: str, timeout: float | None = None) -> Element:
