@@ -68,6 +68,23 @@ def test_declarations_are_added_where_the_element_has_none_of_its_own() -> None:
     assert [element.tag, *(child.tag for child in element)] == ["{urn:x}message", "{own}a", "b"]
 
 
+def test_only_what_may_be_used_is_declared() -> None:
+    """A header may declare so much that a flood of small stanzas would become one of large ones."""
+    context = {f"p{number}": "urn:" + "x" * 500 for number in range(400)}
+    raw = b"<message><body>p2: p1</body><p3:a/><x xmlns:p4='own' p5:b='p6:type'/></message>"
+    made = with_declarations(raw, context)
+    declared = parse(made)
+    assert len(declared) == 3
+    for prefix, expected in (("p3", True), ("p5", True), ("p6", True), ("p1", False), ("p44", False)):
+        assert (f" xmlns:{prefix}='urn:".encode() in made) is expected
+    assert with_declarations(b"<presence from='a@b'/>", context) == b"<presence from='a@b'/>"
+
+
+def test_a_long_word_is_no_reason_to_take_long() -> None:
+    raw = b"<message><body>:" + b"x" * 1_000_000 + b"</body></message>"
+    assert with_declarations(raw, {"y": "urn:y"}) == raw
+
+
 @pytest.mark.parametrize(
     ("raw", "expected"),
     [

@@ -18,6 +18,9 @@ from xmppctl.stanza.splitter import TAG
 _NAME: Final = re.compile(rb"<[^\s/>]+")
 _ATTRIBUTE: Final = re.compile(rb"[ \t\r\n]+([^ \t\r\n=>/]+)[ \t\r\n]*=[ \t\r\n]*(?:\"[^\"]*\"|'[^']*')")
 
+#: What may be a prefix. Linear in the length of a word, which the other side chooses.
+_PREFIX: Final = re.compile(rb"(?<![-.\w\x80-\xff])([-.\w\x80-\xff]++):")
+
 
 def with_attribute(raw: bytes, name: str, value: str | None) -> bytes:
     """The element with this attribute, which has no prefix; without it where `value` is None.
@@ -43,13 +46,20 @@ def foreign(context: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def with_declarations(raw: bytes, context: Mapping[str, str]) -> bytes:
-    """The element with these prefixes declared in its start tag, but for those that it declares itself."""
+    """The element with these prefixes declared in its start tag, but for those that it declares itself.
+
+    Only those that it may use, be it in the value of an attribute: a header can declare more than ten thousand stanzas
+    take.
+    """
     start = at = _after_name(raw)
     own = set()
     while found := _ATTRIBUTE.match(raw, at):
         at = found.end()
         own.add(found.group(1).decode())
-    named = {f"xmlns:{prefix}" if prefix else "xmlns": uri for prefix, uri in context.items()}
+    used = dict.fromkeys(prefix.decode() for prefix in _PREFIX.findall(raw)) if b":" in raw else {}
+    named = {f"xmlns:{prefix}": context[prefix] for prefix in used if prefix in context}
+    if "" in context:
+        named["xmlns"] = context[""]
     added = attributes({name: uri for name, uri in named.items() if name not in own})
     return raw[:start] + added.encode() + raw[start:]
 
