@@ -166,3 +166,11 @@ def test_times_are_short(value: float, text: str) -> None:
 )  # fmt: skip
 def test_sizes_are_short(count: int | None, text: str | None) -> None:
     assert size(count) == text
+
+
+def test_text_of_a_server_fakes_no_line() -> None:
+    nasty = "bye\n2026-01-01T00:00:00.000Z  online\x1b[2J\u202e"
+    text = list(lines(told(failure=nasty, history=[[0.5, "waiting", nasty]], mechanism=nasty)))
+    assert len(text) == len(list(lines(told(history=[[0.5, "waiting", ""]]))))
+    assert sum("bye\\n2026" in line for line in text) == 3
+    assert not any(character in line for line in text for character in "\n\x1b\u202e")

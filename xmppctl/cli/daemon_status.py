@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from xmppctl import __version__
 from xmppctl.errors import DaemonError, DeadlineExceeded, XmppctlError
+from xmppctl.output.safe import safe
 
 if TYPE_CHECKING:
     from xmppctl.cli.app import App
@@ -132,7 +133,7 @@ def moment(time: float) -> str:
 def lines(told: Mapping[str, Any]) -> Iterator[str]:
     """What a daemon tells, as lines of a label and a text."""
     for label, text in _rows(told):
-        yield f"{label:<11} {text}".rstrip()
+        yield f"{label:<11} {safe(text)}".rstrip()
 
 
 def _rows(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
