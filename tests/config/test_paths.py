@@ -68,6 +68,18 @@ def test_a_runtime_directory_of_somebody_else_is_not_used(tmp_path: Path) -> Non
     assert paths.runtime_dir(environ) == tmp_path / ".local/state/xmppctl/run"
 
 
+def test_a_runtime_directory_that_everybody_can_write_to_is_not_used(tmp_path: Path) -> None:
+    """As where root has XDG_RUNTIME_DIR=/tmp: anybody could have taken the name there before."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    (shared / "xmppctl").symlink_to("/etc")
+    environ = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(shared)}
+    expected = tmp_path / ".local/state/xmppctl/run"
+    assert paths.find_runtime_dir(environ) is None
+    assert paths.runtime_dir(environ) == expected == paths.find_runtime_dir(environ)
+
+
 def test_new_directories_are_0700_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

@@ -50,8 +50,8 @@ def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
 def runtime_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """Sockets and locks: `$XDG_RUNTIME_DIR/xmppctl`, made where it is missing. Raises ConfigError.
 
-    Without the variable, or where it names somebody else's directory (as after sudo, or /tmp), a directory
-    inside `state_dir`.
+    Without the variable, or where it names somebody else's directory (as after sudo) or one that everybody can write
+    to (as /tmp, also for root, whose it is), a directory inside `state_dir`.
     """
     base = _absolute(environ, "XDG_RUNTIME_DIR")
     if base is not None:
@@ -77,9 +77,10 @@ def find_runtime_dir(environ: Mapping[str, str] = os.environ) -> Path | None:
 
 def _is_ours(path: Path) -> bool:
     try:
-        return path.stat().st_uid == os.geteuid()
+        found = path.stat()
     except OSError:
         return False
+    return found.st_uid == os.geteuid() and not found.st_mode & stat.S_IWOTH
 
 
 def slug(name: str) -> str:
