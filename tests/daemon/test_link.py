@@ -579,8 +579,8 @@ def test_the_count_of_a_failed_resumption_may_be_nonsense(serve: Serve) -> None:
     play(case())
 
 
-@pytest.mark.parametrize("answer", ["h='7'", "", "h='x'"])
-def test_a_resumption_with_a_wrong_count_ends_in_a_new_stream(serve: Serve, answer: str) -> None:
+@pytest.mark.parametrize("answer", ["h='7'", "", "h='x'", "previd='other' h='0'"])
+def test_a_resumption_that_cannot_be_of_our_stream_ends_in_a_new_one(serve: Serve, answer: str) -> None:
     def first(peer: Peer) -> None:
         managed(peer)
         peer.expect("<message id='a'/>")
@@ -588,7 +588,8 @@ def test_a_resumption_with_a_wrong_count_ends_in_a_new_stream(serve: Serve, answ
 
     def second(peer: Peer) -> None:
         asked_to_resume(peer)
-        peer.send(f"<resumed xmlns='{NS_SM}' previd='previous' {answer}/>")
+        given = answer if "previd" in answer else f"previd='previous' {answer}"
+        peer.send(f"<resumed xmlns='{NS_SM}' {given}/>")
         peer.expect("<handled-count-too-high ")
         peer.until_end()
 

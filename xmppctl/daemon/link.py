@@ -285,7 +285,7 @@ class Link:
         told = done.answer.attributes
         handled = count(told.get("h"))
         try:
-            if handled is None:
+            if handled is None or told.get("previd", self._management.id) != self._management.id:
                 raise TooManyHandled(0, 0)
             self._management.resume()
             self._guarded(self._outbox.resumed, handled)
