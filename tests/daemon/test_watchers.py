@@ -35,13 +35,16 @@ class Link:
         self.failure = None
         self.congested = False
         self.watched = False
+        self.sent: list[bytes] = []
 
-    def send(self, stanza: Any) -> None: ...
+    def send(self, stanza: Any) -> None:
+        self.sent.append(stanza.data)
 
     def withdraw(self, owner: Any) -> list[Any]:
         return []
 
     def want_acknowledgement(self) -> None: ...
+    def hurry(self) -> None: ...
 
 
 class Wire:
@@ -276,6 +279,17 @@ def test_who_only_watches_gets_no_stanzas_besides(wire: Wire) -> None:
     wire.hub.received(frame)
     assert [each.time for each in only.reads()] == [frame.time]
     assert len(too.reads()) == 2
+
+
+def test_who_only_watches_is_not_waited_for_to_answer_what_it_does_not_see(wire: Wire) -> None:
+    only = wire.watcher("kind:message", only=True)
+    only.client.receive(
+        f"<iq type='set' id='s' to='{DAEMON}'><serve xmlns='{NS_DAEMON}' namespace='urn:x'/></iq>".encode()
+    )
+    (request,) = wire.carries(b"<iq type='get' id='r' from='a@b'><q xmlns='urn:x'/></iq>")
+    wire.hub.received(request)
+    (answer,) = wire.link.sent
+    assert b"id='r'" in answer and b"service-unavailable" in answer
 
 
 def test_one_that_does_not_read_loses_its_oldest_and_is_told_where_they_were(wire: Wire) -> None:

@@ -62,7 +62,7 @@ class Incoming:
     def take(self, request: Frame) -> None:
         """Take a request: have it answered."""
         namespace = request.payloads[0].rpartition(" ")[0] if request.payloads else ""
-        clients = {client for client in self._serving.get(namespace, ()) if client.bound}
+        clients = {client for client in self._serving.get(namespace, ()) if client.bound and client.listening}
         full = self._count >= MAX_OPEN or self._bytes + len(request.raw) > MAX_OPEN_BYTES
         if not clients or full or is_roster_push(request, self._hub.jid):
             self._answer(request)

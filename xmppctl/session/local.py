@@ -28,8 +28,9 @@ to the daemon itself can be sent without binding, at any time.
 Stanzas. What the client sends goes to the server byte for byte, but for the id of an iq of type get or set, which is
 replaced by one that no other client can have. An iq result or error goes to the client that asked, with the id that
 it gave, and to nobody else; if the client is gone it goes nowhere. Messages and presence from the server go to every
-bound client. So does an incoming iq request, to be seen: the daemon answers it, once, unless a client serves its
-namespace; of the answers that clients send to one request the first is passed on.
+bound client. So does an incoming iq request, to be seen: the daemon answers it, once, unless bound clients serve its
+namespace. Then the first answer that one of them sends is passed on, no other is, and the daemon answers after 30
+seconds, or when they have gone. A prefix that only a stream's header binds is declared in the stanza as it crosses.
 
 Acknowledgements. They mean what they mean at a server (XEP-0198): after `<enable/>`, the answer to `<r/>` comes when
 the server has every stanza that the client sent before it, and `h` counts those. There is no resumption here: the
@@ -53,16 +54,25 @@ payloads are in the namespace `urn:xmppctl:daemon:1`:
                      has it
   set `<online><presence xmlns='jabber:client'/></online>`  while this client is attached, be online at least: if
                      nothing else shows a presence this one is shown, and the priority is at least this one's
-  set `<watch><term/>...</watch>`  send what crosses the wire and fits all terms of the filter language (none: all)
-  set `<serve namespace=''/>`  iq requests whose payload is in this namespace are this client's to answer
+  set `<watch only=''><term/>...</watch>`  send what crosses the wire and fits all terms of the filter language (none:
+                     all), until the client goes or asks for others. With only='true' it gets no messages, presence
+                     and incoming requests besides
+  set `<serve namespace=''/>`  iq requests whose payload is in this namespace are this client's to answer; not those
+                     about the roster, which are the daemon's
   set `<spool/>`     look at the spool: something was put there
   set `<stop/>`      close the stream to the server properly, and end
 
 Watching. Each frame that fits comes as `<frame xmlns='urn:xmppctl:daemon:1' dir='in|out' time='SECONDS'>` whose text
-is the bytes of the wire, secrets taken out, escaped as text; with encoding='base64' where they are no XML text. The
-stream headers in force come first, with known='true': they bind the prefixes of what follows, and were not just sent.
-A client that reads too slowly loses its oldest frames, and messages and presence, never replies; it is told, where
-they would have been, with `<dropped xmlns='urn:xmppctl:daemon:1' count='N'/>`.
+is the bytes of the wire, secrets taken out, with `&amp;`, `&lt;`, `&gt;` and `&#13;` and no other escapes; in base64,
+with encoding='base64', where they are no XML text, or large and much to escape. So it may be larger than a stanza may
+be: up to 24 MiB. What is no element says so with part='header', 'footer', or 'rest' (white space, torn bytes). `time`
+is in seconds since the epoch. The stream headers in force come first, with known='true': they bind the prefixes of
+what follows, and were not just sent; so does each new stream's where the filter does not want it. The terms `body:~`
+and `xpath:` may take any time: the daemon refuses them where they are wrong, and the client evaluates them.
+
+Slow readers. A client that reads too slowly loses its oldest messages, presence, incoming requests and frames, never
+replies and stream headers; it is told, where they would have been, with `<dropped xmlns='urn:xmppctl:daemon:1'
+count='N'/>`. One that leaves 8 MiB of replies unread is disconnected.
 
 Errors. Those of requests to the daemon and of binding are iq errors with
 
