@@ -39,6 +39,7 @@ class FakeLink:
         self.unacknowledged: list[Outgoing] = []
         self.held: list[Outgoing] = []
         self.asked = 0
+        self.hurried = 0
         self._beginning = False
         self.hub: Hub
 
@@ -69,6 +70,9 @@ class FakeLink:
 
     def want_acknowledgement(self) -> None:
         self.asked += 1
+
+    def hurry(self) -> None:
+        self.hurried += 1
 
     # -- the server --
 

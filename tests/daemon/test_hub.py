@@ -206,3 +206,9 @@ def test_who_comes_when_the_link_has_stopped_is_not_kept_waiting(house: House) -
     talker.read()
     (told,) = talker.say(BIND).read()
     assert "<service-unavailable " in told
+
+
+def test_who_waits_for_the_connection_has_it_tried_soon(house: House) -> None:
+    house.link.cut()
+    house.join().say(BIND)
+    assert house.link.hurried == 1

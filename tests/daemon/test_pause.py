@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from xmppctl.daemon import liveness
+from xmppctl.daemon import pause as pause_module
 from xmppctl.daemon.pause import Pause
 
 LONG = 3600.0
@@ -39,7 +40,7 @@ def test_it_can_be_ended() -> None:
 
 
 def test_a_change_of_the_network_cuts_it_short() -> None:
-    assert waiting(Pause.network_changed)
+    assert waiting(Pause.hurry)
 
 
 def test_a_suspend_does_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +64,7 @@ def test_a_network_that_is_never_at_rest_does_not_hurry_it_each_time() -> None:
         for expected in (True, False):
             task = asyncio.create_task(pause.wait(LONG))
             await asyncio.sleep(0.01)
-            pause.network_changed()
+            pause.hurry()
             done, _ = await asyncio.wait([task], timeout=0.2)
             assert bool(done) == expected
             task.cancel()
@@ -71,10 +72,24 @@ def test_a_network_that_is_never_at_rest_does_not_hurry_it_each_time() -> None:
     asyncio.run(case())
 
 
+def test_somebody_who_comes_too_soon_after_another_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pause_module, "RESTLESS", 0.1)
+
+    async def case() -> None:
+        pause = Pause(LONG, settle=0.01)
+        for _ in range(2):
+            task = asyncio.create_task(pause.wait(LONG))
+            await asyncio.sleep(0.01)
+            pause.hurry()
+            await asyncio.wait_for(task, 1)
+
+    asyncio.run(case())
+
+
 def test_what_changed_before_the_wait_does_not_count() -> None:
     async def case() -> None:
         pause = Pause(LONG, settle=0.01)
-        pause.network_changed()
+        pause.hurry()
         task = asyncio.create_task(pause.wait(LONG))
         done, _ = await asyncio.wait([task], timeout=0.1)
         assert not done

@@ -295,6 +295,7 @@ class Hub:
                 request.refuse_as("service-unavailable")
         else:
             self._binding[client] = [request]
+            self.link.hurry()
 
     def _bind(self, client: Client, request: ClientRequest) -> None:
         client.bound = True

@@ -106,6 +106,10 @@ class Link:
         if self._stream is not None:
             self._stream.schedule()
 
+    def hurry(self) -> None:
+        """Try again soon: somebody waits for the connection."""
+        self._pause.hurry()
+
     # -- for the daemon --
 
     @property
@@ -362,15 +366,14 @@ class Link:
 
     def report(self, error: Exception) -> None:
         """One of ours has failed in a callback: the loop's exception handler hears of it."""
-        loop = asyncio.get_running_loop()
-        loop.call_exception_handler({"message": "the link's listener failed", "exception": error})
+        asyncio.get_running_loop().call_exception_handler({"message": "listener failed", "exception": error})
 
     def _on_network(self, network: NetworkWatch) -> None:
         if not network.drain():
             return
         if self._stream is not None:
             self._stream.probe()
-        self._pause.network_changed()
+        self._pause.hurry()
 
     def _show(self, frame: Frame) -> None:
         """What the tap sees; during a login in its thread."""

@@ -77,6 +77,9 @@ class Sender(Protocol):
     def want_acknowledgement(self) -> None:
         """Have the server say soon what it has of what was sent until now."""
 
+    def hurry(self) -> None:
+        """Somebody waits for the connection: try again soon where it is not there."""
+
 
 class Listener(Protocol):
     """The hub, as the link sees it. Called in the event loop, in the order of the wire."""
