@@ -54,6 +54,16 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
     assert not (tmp_path / "target").exists()
 
 
+def test_a_pipe_in_its_place_is_told_and_not_waited_at(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    for look in (
+        lambda: locks.is_locked(tmp_path / "lock"),
+        lambda: locks.open_file(tmp_path / "lock", os.O_RDWR | os.O_CREAT),
+    ):
+        with pytest.raises(ConfigError, match="no file"):
+            look()
+
+
 def test_a_lock_that_is_not_had_in_time_is_told(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     with locks.locked(path, 0, BUSY, create=True):

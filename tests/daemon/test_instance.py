@@ -135,3 +135,11 @@ def test_a_planted_link_is_not_followed(lock: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError), instance.only_one(lock, never):
         pytest.fail("it was followed")
     assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_planted_pipe_is_not_waited_at(lock: Path) -> None:
+    os.mkfifo(lock)
+    assert instance.whose(lock) == ("", "")
+    assert instance.pid(lock) is None
+    with pytest.raises(ConfigError, match="no file"), instance.only_one(lock, never):
+        raise AssertionError("the lock is no file")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,16 +26,20 @@ POLL_SECONDS: Final = 0.02
 def open_file(path: Path, flags: int) -> int:
     """A descriptor of a file to lock, made 0600 where `flags` say so; children do not get it.
 
-    Follows no symbolic link. Raises FileNotFoundError, else ConfigError.
+    Follows no symbolic link, and waits for nobody at a named pipe. Raises FileNotFoundError, else ConfigError.
     """
+    hint = "remove it, or what stands there"
     try:
-        return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise ConfigError(
-            f"cannot open {path}: {error.strerror or error}", hint="remove it, or what stands there"
-        ) from None
+        raise ConfigError(f"cannot open {path}: {error.strerror or error}", hint=hint) from None
+    mode = os.fstat(descriptor).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        os.close(descriptor)
+        raise ConfigError(f"cannot lock {path}: it is no file", hint=hint)
+    return descriptor
 
 
 def take(descriptor: int, operation: int = fcntl.LOCK_EX) -> bool:

@@ -20,6 +20,8 @@ from xmppctl.errors import ConfigError, DaemonError
 
 #: How long a daemon that is about to end, or has just been started, may hold the lock without serving.
 LOCK_SECONDS: Final = 15.0
+#: What is read of the lock: more is in none of ours.
+_MAX_CHARACTERS: Final = 16 * 1024
 
 
 @contextmanager
@@ -77,8 +79,10 @@ def whose(path: Path) -> tuple[str, str]:
 def _lines(path: Path) -> list[str]:
     """What is in the lock, at least one line."""
     try:
-        return path.read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError):
+        descriptor = locks.open_file(path, os.O_RDONLY)
+        with os.fdopen(descriptor, encoding="utf-8") as file:
+            return file.read(_MAX_CHARACTERS).split("\n")
+    except (OSError, ValueError, ConfigError):
         return [""]
 
 
