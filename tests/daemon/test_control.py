@@ -125,6 +125,27 @@ def test_the_time_of_the_command_is_kept(home: Home) -> None:
     assert home.place.is_running
 
 
+def test_the_socket_of_one_that_was_killed_is_removed_and_nothing_else(home: Home) -> None:
+    paths.private_directory(home.socket.parent)
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(home.socket))
+    assert control.stop(home.place, Deadline(5), lambda _: None) is False
+    assert not home.socket.exists()
+    home.socket.write_text("mine")
+    control.stop(home.place, Deadline(5), lambda _: None)
+    assert home.socket.read_text() == "mine"
+
+
+def test_the_socket_of_one_that_starts_is_left_alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX) as starting:
+        starting.bind(str(home.socket))
+    hold(home)
+    with monkeypatch.context() as patch:
+        patch.setattr(control.Place, "is_running", False)  # as it was a moment ago
+        assert control.stop(home.place, Deadline(5), lambda _: None) is False
+    assert home.socket.is_socket()
+
+
 def test_one_that_has_taken_the_place_is_left_alone(
     home: Home, impatient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,7 +59,7 @@ def _line(terminal: int, seconds: float) -> Secret:
     typed = Secret("")
     while not typed.reveal().endswith("\n") and len(typed.reveal()) <= MAX_BYTES:
         if not select([terminal], [], [], max(0.0, end - monotonic()))[0]:
-            raise SecretError(f"nothing was typed in {seconds:g} s")
+            raise SecretError(f"nothing was typed in {seconds:.3g} s")
         part = Secret(os.read(terminal, MAX_BYTES).decode("utf-8", "surrogateescape"))
         if not part.reveal():
             raise SecretError("nothing was typed")

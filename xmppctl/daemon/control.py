@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -121,6 +122,7 @@ def stop(where: Place, deadline: Deadline, note: Callable[[str], None]) -> bool:
     Raises DaemonError where it is still there, DeadlineExceeded.
     """
     if not where.is_running:
+        _tidy(where)
         return False
     pid = instance.pid(where.lock)
 
@@ -145,6 +147,20 @@ def stop(where: Place, deadline: Deadline, note: Callable[[str], None]) -> bool:
             return True
     who = f"the process {pid}" if pid else f"whoever holds {where.lock}"
     raise DaemonError(f"the daemon of {where.name} does not end", hint=f"end {who} by hand")
+
+
+def _tidy(where: Place) -> None:
+    """Remove the socket of a daemon that was killed, so that no command is told of it again."""
+    if not where.socket.is_socket() or where.socket.is_symlink():
+        return
+    descriptor = locks.open_file(where.lock, os.O_RDWR | os.O_CREAT)
+    try:
+        # Under the daemon's own lock: one that starts at this moment keeps its socket.
+        if locks.take(descriptor):
+            with suppress(OSError):  # the next command tells what is the matter with it
+                where.socket.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
 
 
 def _asked(where: Place, deadline: Deadline, note: Callable[[str], None]) -> bool:

@@ -57,10 +57,16 @@ class Hello(NamedTuple):
 
 
 class Local:
-    """A stream to a daemon that has said hello. Nothing is bound yet; requests to the daemon work. `pid` is its own."""
+    """A stream to a daemon that has said hello. Nothing is bound yet; requests to the daemon work.
 
-    def __init__(self, stream: Negotiation, hello: Hello, features: frozenset[str], pid: int | None) -> None:
+    `pid` is its own, `chosen` the option that chooses its account.
+    """
+
+    def __init__(
+        self, stream: Negotiation, hello: Hello, features: frozenset[str], pid: int | None, chosen: str
+    ) -> None:
         self.hello = hello
+        self.chosen = chosen
         self.pid = pid
         self._stream = stream
         self._features = features
@@ -85,14 +91,16 @@ class Local:
             raise DeadlineExceeded(
                 f"{stream.where} did not come online in {deadline.seconds or 0:g} s"
                 + (f": {why}" if why else ""),
-                hint="it goes on trying; see how: xmppctl daemon status",
+                hint=f"it goes on trying; see how: xmppctl daemon status {self.chosen}",
             ) from None
         text = next((part.text for part in reply.outline() if part.name == f"{NS_BIND} jid"), "")
         try:
             jid = Jid.parse(text)
         except BadJid as error:
             raise DaemonError(f"{stream.where} bound no address: {error.message}", hint=_RESTART) from None
-        return Established(stream.connection, jid, self._features, "", stream.rest(), local=True)
+        return Established(
+            stream.connection, jid, self._features, "", stream.rest(), local=True, chosen=self.chosen
+        )
 
     def _why_offline(self) -> str:
         """What went wrong with its last attempt to connect, if it says so at once."""
@@ -110,7 +118,7 @@ class Local:
         try:
             reply = stream.ask(iq, doing)
         except ConnectionLost as error:
-            raise ConnectionLost(error.message, hint="see why: xmppctl daemon logs") from None
+            raise ConnectionLost(error.message, hint=f"see why: xmppctl daemon logs {self.chosen}") from None
         if reply.type == "error":
             raise local.error_of(reply) or login_refusal(reply, stream.where, BINDING)
         return reply
@@ -135,7 +143,7 @@ def reach(
     """
     where = f"the daemon of {settings.name}"
     limit = deadline.within(HELLO_SECONDS)
-    sock = _connect(path, where, limit)
+    sock = _connect(path, settings, limit)
     if sock is None:
         return None
     try:
@@ -147,13 +155,13 @@ def reach(
     stream = Negotiation(connection, where, settings.jid.domain, limit)
     try:
         features = stream.open()
-        return Local(stream, _hello(features, where), frozenset(features.payloads), pid)
+        return Local(stream, _hello(features, where), frozenset(features.payloads), pid, chosen(settings))
     except BaseException as error:
         stream.close()
         if isinstance(error, ConnectionLost) or _is_ending(error):
             return None
         if isinstance(error, DeadlineExceeded):
-            raise _no_answer(where) from None
+            raise _no_answer(settings) from None
         if isinstance(error, StreamError):
             raise DaemonError(error.message, hint=_RESTART) from None
         raise
@@ -201,7 +209,7 @@ def chosen(settings: Settings) -> str:
 # -- the socket ---------------------------------------------------------------------------------------------------
 
 
-def _connect(path: Path, where: str, limit: Deadline) -> _socket.socket | None:
+def _connect(path: Path, settings: Settings, limit: Deadline) -> _socket.socket | None:
     """Connect to what is at `path` if it can only be ours; None where there is nothing, or nobody listens."""
     try:
         found = path.lstat()
@@ -216,7 +224,7 @@ def _connect(path: Path, where: str, limit: Deadline) -> _socket.socket | None:
         with unix.address(path) as address:
             while not _connected(sock, address):
                 if limit.passed:
-                    raise _no_answer(where)
+                    raise _no_answer(settings)
                 sleep(_BUSY_SECONDS)
         return sock
     except (ConnectionRefusedError, FileNotFoundError):
@@ -225,7 +233,7 @@ def _connect(path: Path, where: str, limit: Deadline) -> _socket.socket | None:
     except OSError as error:
         sock.close()
         raise DaemonError(
-            f"cannot reach {where} at {path}: {error.strerror or error}", hint=_RESTART
+            f"cannot reach the daemon of {settings.name} at {path}: {error.strerror or error}", hint=_RESTART
         ) from None
     except BaseException:
         sock.close()
@@ -278,9 +286,11 @@ def _is_ending(error: BaseException) -> bool:
     return isinstance(error, StreamError) and error.condition == "system-shutdown"
 
 
-def _no_answer(where: str) -> DaemonError:
+def _no_answer(settings: Settings) -> DaemonError:
+    which = chosen(settings)
     return DaemonError(
-        f"{where} does not answer", hint="see what it does: xmppctl daemon logs; end it: xmppctl daemon stop"
+        f"the daemon of {settings.name} does not answer",
+        hint=f"see what it does: xmppctl daemon logs {which}; end it: xmppctl daemon stop {which}",
     )
 
 

@@ -15,7 +15,7 @@ class Established(NamedTuple):
 
     `features` holds the expanded names ("namespace name") that were offered after SASL; `frames` is what came right
     behind the login. `local`: it leads to a daemon on this machine, which answers requests for us and speaks
-    `session.local`.
+    `session.local`; `chosen` is the option that chooses its account.
     """
 
     connection: Connection
@@ -24,3 +24,4 @@ class Established(NamedTuple):
     mechanism: str
     frames: tuple[Frame, ...] = ()
     local: bool = False
+    chosen: str = ""

@@ -26,6 +26,7 @@ class StreamSession(Session):
     def __init__(self, established: Established, deadline: Deadline) -> None:
         super().__init__(established.jid, established.features, deadline)
         self.attached = established.local
+        self._chosen = established.chosen
         self._connection = established.connection
         self._early = established.frames
 
@@ -81,7 +82,8 @@ class StreamSession(Session):
             return super()._ended(how)
         return ConnectionLost(
             f"the daemon of {self.jid.bare} {how}",
-            hint="why: xmppctl daemon logs; what the server had not acknowledged may be lost: repeat it",
+            hint=f"why: xmppctl daemon logs {self._chosen}; "
+            "what the server had not acknowledged may be lost: repeat it",
         )
 
     def _answer(self, request: Frame) -> None:
