@@ -360,6 +360,107 @@ def test_without_stream_management_a_ping_acknowledges_what_was_before_it(serve:
     play(case())
 
 
+def test_a_ping_acknowledges_nothing_that_waits_to_be_sent(serve: Serve) -> None:
+    ping = r"<iq type='get' id='([^']+)' to='[^']*'><ping [^>]*/></iq>"
+    written: list[int] = []
+
+    def script(peer: Peer) -> None:
+        bound(peer)
+        while True:
+            asked = peer.expect(ping)
+            written.append(len(ids(asked.string[: asked.start()])))
+            peer.send(f"<iq type='result' id='{asked.group(1)}'/><message id='p{len(written)}'/>")
+
+    async def case() -> None:
+        world = Case(serve(script))
+        names = [f"m{number}" for number in range(300)]
+        heard: list[int] = []
+        world.ears.trouble = lambda _: heard.append(len(world.sender.heard))
+        world.send(*names)
+        world.link.want_acknowledgement()
+        world.start()
+        await world.until(lambda: len(world.sender.heard) == len(names))
+        await world.until(lambda: len(heard) == len(written))
+        assert len(written) > 1, "more than may be on its way at once"
+        assert heard == [sum(written[: number + 1]) for number in range(len(written))]
+        assert world.sender.heard == [stanza(name) for name in names]
+        await world.link.close(0)
+
+    play(case())
+
+
+def test_a_server_that_has_nothing_new_to_say_is_not_asked_again_and_again(serve: Serve) -> None:
+    def script(peer: Peer) -> None:
+        managed(peer)
+        peer.expect("<r [^>]*/>")
+        acknowledge(peer, 0)  # it has the stanza, and has not handled it
+        assert peer.listen(0.1).count("<r ") == 0
+        peer.send("<message id='go-on'/>")
+        peer.expect("<message id='b'/><r [^>]*/>")
+        acknowledge(peer, 2)
+        peer.until_end()
+
+    async def case() -> None:
+        world = Case(serve(script))
+        world.start()
+        await world.online()
+        world.send("a")
+        world.link.want_acknowledgement()
+        await world.until(lambda: world.ears.ids)
+        world.send("b")
+        await world.until(lambda: len(world.sender.heard) == 2)
+        await world.link.close(0)
+
+    play(case())
+
+
+def test_what_nobody_asks_about_is_asked_about_in_time(serve: Serve) -> None:
+    def script(peer: Peer) -> None:
+        managed(peer)
+        peer.expect("<message id='a'/>.*<r [^>]*/>")
+        acknowledge(peer, 1)
+        peer.until_end()
+
+    async def case() -> None:
+        world = Case(serve(script), QUIET._replace(tick=0.02))
+        world.start()
+        await world.online()
+        world.send("a")
+        await world.until(lambda: world.sender.heard)
+        await world.link.close(0)
+
+    play(case())
+
+
+def test_a_server_that_offers_no_stream_management_any_more_is_not_asked_to_resume(serve: Serve) -> None:
+    def first(peer: Peer) -> None:
+        managed(peer)
+        peer.expect("<message id='a'/>")
+        peer.reset()
+
+    def second(peer: Peer) -> None:
+        authenticated(peer)
+        greet(peer, BIND)
+        wish = peer.expect("^(.*)<iq [^>]*id='([^']+)'[^>]*>\\s*<bind")
+        assert "<resume" not in wish.group(1)
+        peer.send(
+            f"<iq type='result' id='{wish.group(2)}'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"
+            f"<jid>{FULL_JID}</jid></bind></iq>"
+        )
+        peer.expect("<message id='a'/>")
+        peer.until_end()
+
+    async def case() -> None:
+        world = Case(serve(first, second))
+        world.start()
+        await world.online()
+        world.send("a")
+        await world.online(2)
+        await world.link.close(0)
+
+    play(case())
+
+
 def test_a_server_that_refuses_stream_management_is_pinged(serve: Serve) -> None:
     def script(peer: Peer) -> None:
         bound(peer, SM)
@@ -1293,6 +1394,21 @@ def test_its_facts_can_be_told_as_json(serve: Serve) -> None:
         assert facts["counts"]["bytes_in"] > 0 and facts["counts"]["bytes_out"] > 0
         assert facts["unacknowledged"] == 1 and facts["held"] == 0
         assert PASSWORD not in json.dumps(facts)
+        await world.link.close(0)
+
+    play(case())
+
+
+def test_who_stopped_sending_goes_on_when_enough_was_taken_back(serve: Serve) -> None:
+    async def case() -> None:
+        world = Case(serve(lambda peer: peer.until_end()))  # nobody is let in
+        world.start()
+        await world.until(lambda: world.link.state == "connecting")
+        while not world.link.congested:
+            world.link.send(Outgoing(b"<message>" + b"x" * 50_000 + b"</message>", world.sender))
+        assert world.link.withdraw(world.sender)
+        await world.until(lambda: world.ears.relief == 1)
+        assert not world.link.congested
         await world.link.close(0)
 
     play(case())

@@ -822,6 +822,20 @@ def test_there_is_a_grace_for_cleaning_up_after_a_signal(world: World) -> None:
     assert "id='undo'" in world.said and world.said.endswith("</stream:stream>")
 
 
+def test_no_grace_mends_a_stream_that_has_ended(world: World) -> None:
+    async def main(session: Session) -> None:
+        try:
+            await forever(session)
+        finally:
+            session.grace(1)
+            with pytest.raises(ConnectionLost):
+                await session.send("<message id='late'/>")
+
+    with pytest.raises(ConnectionLost):
+        world.run(lambda peer: peer.send("</stream:stream>"), main)
+    assert "late" not in world.said
+
+
 # -- waiting for input --
 
 

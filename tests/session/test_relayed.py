@@ -239,3 +239,9 @@ def test_200_000_frames_leave_nothing_behind() -> None:
         tracemalloc.stop()
     assert run(45) == 90_000
     assert after - before < 64 * 1024
+
+
+def test_what_follows_the_end_of_a_stream_is_told_even_where_its_header_was_dropped() -> None:
+    frames = stream(b"<message id='a'/>" + FOOTER)
+    got = Socket().carry([*frames, frames[1]])
+    assert [frame.kind for frame in got if frame is not None] == ["stream", "message", "stream", "message"]

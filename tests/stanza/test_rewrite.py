@@ -115,3 +115,9 @@ def test_a_long_word_is_no_reason_to_take_long() -> None:
 )
 def test_a_child_is_replaced_or_added_and_no_other_byte_changes(raw: bytes, expected: bytes) -> None:
     assert with_child(raw, f"{NS_CLIENT} priority", b"NEW") == expected
+
+
+def test_what_stands_deeper_is_no_child() -> None:
+    raw = b"<presence><x xmlns='urn:x'><priority xmlns='jabber:client'>9</priority></x></presence>"
+    made = with_child(raw, f"{NS_CLIENT} priority", b"<priority>5</priority>")
+    assert made == raw.replace(b"</presence>", b"<priority>5</priority></presence>")
