@@ -390,6 +390,25 @@ def test_a_client_that_is_paused_again_and_again_is_looked_at_no_oftener(
     run(body)
 
 
+def test_a_client_that_reads_slowly_gets_all_of_it_before_its_end(house: House, path: Path) -> None:
+    async def body() -> None:
+        async with listening(house, path) as place:
+            slow = await place.call()
+            await slow.bind()
+            slow.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            (client,) = house.hub.clients
+            for _ in range(200):
+                client.deliver(b"<message>" + b"x" * 10_000 + b"</message>")
+            await asyncio.sleep(0.01)
+            client.end("reset")
+            await asyncio.sleep(0.01)
+            slow.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            told = await slow.rest()
+            assert told.count("</message>") == 200 and told.endswith("</stream:stream>")
+
+    run(body)
+
+
 def test_a_client_that_never_reads_slows_nobody_and_ends(
     house: House, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
