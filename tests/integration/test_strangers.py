@@ -15,6 +15,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.program import Cli, wait_until
+from tests.servers.hostile import header
+from xmppctl import __version__
+from xmppctl.session import local
 
 #: The user `nobody`, or any other who is not us.
 STRANGER = 65534
@@ -55,6 +58,28 @@ sock.settimeout(20)
 heard, _ = sock.accept()
 heard.settimeout(20)
 print("heard", heard.recv(4096), flush=True)
+"""
+#: The file is ours, as if somebody had been given our listening socket: only the kernel tells who listens.
+SPEAK = f"""
+import os, socket, sys
+sock = socket.socket(socket.AF_UNIX)
+sock.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o600)
+{BECOME}
+sock.listen()
+print("listening", flush=True)
+sock.settimeout(20)
+while True:
+    caller, _ = sock.accept()
+    caller.settimeout(20)
+    heard = b""
+    try:
+        caller.sendall(sys.argv[2].encode())
+        while part := caller.recv(4096):
+            heard += part
+    except OSError:
+        pass
+    print("heard", heard, flush=True)
 """
 
 
@@ -132,6 +157,58 @@ def test_a_socket_of_another_user_is_told_and_not_talked_to(cli: Cli) -> None:
             path.unlink()
     assert heard == b""
     wait_until(lambda: cli.daemon_pid() is None, "no daemon runs")
+
+
+def test_another_users_process_at_a_socket_of_ours_hears_nothing(cli: Cli) -> None:
+    cli.start_daemon()
+    cli.stop_daemon()
+    path = cli.runtime / "xmppctl/alice.sock"
+    hello = local.payload(
+        "hello", attributes={"version": local.VERSION, "program": __version__, "jid": cli.jid("alice")}
+    )
+    said = f"{header()}<stream:features>{hello}</stream:features>"
+    words = [sys.executable, "-c", SPEAK, str(path), said]
+    planted = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/")
+    assert planted.stdout is not None
+    try:
+        assert planted.stdout.readline() == b"listening\n"
+        assert path.stat().st_uid == os.geteuid()
+        only = cli.run("send", cli.jid("bob"), "secret", "--daemon", "only")
+        assert only.code == 9 and f"uid {STRANGER}" in only.stderr
+        auto = cli.run("send", cli.jid("bob"), "hi")
+        assert auto.code == 0 and f"uid {STRANGER}" in auto.stderr
+        assert cli.run("daemon", "status").code == 9
+    finally:
+        planted.kill()
+        heard, _ = planted.communicate()
+        path.unlink(missing_ok=True)
+    assert heard.count(b"heard") == heard.count(b"heard b''") == 3
+
+
+def test_after_sudo_the_daemon_of_the_user_is_not_talked_to(cli: Cli) -> None:
+    """Root has the user's XDG_RUNTIME_DIR then, and whatever the user has put there."""
+    directory = cli.runtime / "xmppctl"
+    directory.mkdir(parents=True)
+    path = directory / "alice.sock"
+    for each in (cli.runtime, directory):
+        os.chown(each, STRANGER, STRANGER)
+        each.chmod(0o700)
+    with opened(cli.runtime):
+        words = [sys.executable, "-c", LISTEN, str(path), "600"]
+        planted = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd="/")
+        assert planted.stdout is not None
+        try:
+            assert planted.stdout.readline() == b"listening\n"
+            assert cli.run("ping", "--daemon", "only").code == 9
+            assert cli.run("ping").stderr == ""
+            assert cli.run("daemon", "start").code == 0
+            assert cli.run("ping", "--daemon", "only").code == 0
+            assert cli.run("daemon", "stop").code == 0
+        finally:
+            planted.kill()
+            heard, _ = planted.communicate()
+    assert heard == b""
+    assert [each.name for each in directory.iterdir()] == ["alice.sock"]
 
 
 def test_a_directory_that_others_can_enter_is_not_used(cli: Cli, socket_path: Path) -> None:
