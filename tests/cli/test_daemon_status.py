@@ -127,6 +127,10 @@ def test_clients_are_told_one_by_one() -> None:
     ]
 
 
+def test_a_log_that_cannot_be_written_is_told() -> None:
+    assert "3 lines could not be written" in shown(told() | {"log_lost": 3})["log"]
+
+
 def test_a_spool_with_trouble_is_told() -> None:
     facts = told()
     facts["spool"] = {"spooled": 3, "sending": 0, "refused": 1, "trouble": "the disk is full"}

@@ -80,7 +80,8 @@ def test_it_tells_all_that_it_knows(make: Make, tmp_path: Path) -> None:
         assert (told["account"], told["name"], told["until_idle"]) == ("work", "work", None)
         assert told["jid"].startswith(f"{JID}/")
         assert told["connection"]["state"] == "online"
-        assert {"clients", "presence", "contacts", "watchers", "spool", "memory", "log"} <= set(told)
+        assert {"clients", "presence", "contacts", "watchers", "spool", "memory"} <= set(told)
+        assert (told["log"], told["log_lost"]) == (str(tmp_path / "work.log"), 0)
         (text,) = re.findall(r"<info [^>]*>(.*)</info>", await answer(daemon, "info"))
         asked = json.loads(unescape(text))
         assert asked["pid"] == os.getpid() and set(asked) == set(told)

@@ -121,8 +121,10 @@ def test_a_full_disk_loses_whole_lines_which_are_counted(path: Path, full_disk: 
     kept = path.read_text()
     assert kept.endswith("\n") and 0 < kept.count("\n") < 5
     lost = 10 - kept.count("\n")
+    assert log.lost == lost
     path.write_text("")
     log.info("room again")
+    assert log.lost == 0
     first, second = path.read_text().splitlines()
     assert f"{lost} lines could not be written" in first
     assert "room again" in second

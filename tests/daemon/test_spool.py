@@ -301,7 +301,7 @@ def test_one_is_sent_again_with_a_new_time_to_live(failed: Spool, clock: Clock) 
 
 
 @pytest.mark.parametrize(
-    ("ids", "told"), [(["9"], "no 9"), (["1", "3"], "3 is spooled"), (["5"], "5 is delivered")]
+    ("ids", "told"), [(["9"], "no message 9"), (["1", "3"], "3 is spooled"), (["5"], "5 is delivered")]
 )
 def test_what_cannot_be_sent_again_is_an_error_that_changes_nothing(
     failed: Spool, ids: list[str], told: str

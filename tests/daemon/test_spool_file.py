@@ -183,6 +183,20 @@ def test_a_directory_that_cannot_be_written(path: Path, monkeypatch: pytest.Monk
         put(path, "1")
 
 
+def test_a_spool_that_may_not_be_written_is_no_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(path, "1")
+
+    def refuse(*_: object, **__: object) -> None:
+        error = sqlite3.OperationalError("unable to open database file")
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise error
+
+    monkeypatch.setattr(spool_file.sqlite3, "connect", refuse)
+    with pytest.raises(OutputFailed) as caught:
+        put(path, "2")
+    assert f"able to write in {path.parent}" in caught.value.hint
+
+
 # -- damaged ----------------------------------------------------------------------------------------------------------
 
 

@@ -156,7 +156,8 @@ def _rows(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "memory", _memory(told["memory"])
     if told["until_idle"] is not None:
         yield "idling", f"ends after {seconds(told['until_idle'])} without anything to do"
-    yield "log", told["log"]
+    lost = told.get("log_lost")
+    yield "log", told["log"] + (f"; {lost} lines could not be written: is the disk full?" if lost else "")
     history = connection["history"][-_HISTORY:]
     for number, (time, state, reason) in enumerate(history):
         yield "" if number else "history", f"{moment(time)}  {state:<10} {reason}".rstrip()

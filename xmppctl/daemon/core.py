@@ -146,6 +146,7 @@ class Daemon:
             "memory": memory(),
             "socket": str(self._socket),
             "log": str(self._log.path),
+            "log_lost": self._log.lost,
         }
 
     def _info(self, request: Request) -> None:

@@ -48,7 +48,8 @@ class Log:
         self._echo = echo
         self._max_bytes = max_bytes
         self._clock = clock
-        self._lost = 0
+        #: Lines that could not be written, since the last that could.
+        self.lost = 0
         self._flooded = 0
         self._room = float(WARNINGS)
         self._since = clock()
@@ -92,12 +93,12 @@ class Log:
                 self._echo.flush()
         now = utc_time(time())
         try:
-            if self._lost:
-                self._append(f"{now} warning {self._lost} lines could not be written\n")
-                self._lost = 0
+            if self.lost:
+                self._append(f"{now} warning {self.lost} lines could not be written\n")
+                self.lost = 0
             self._append(f"{now} {line}\n")
         except OSError:
-            self._lost += 1
+            self.lost += 1
 
     def _append(self, line: str) -> None:
         data = line.encode()

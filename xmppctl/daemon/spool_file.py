@@ -83,6 +83,7 @@ _UNWRITABLE: Final = (
     *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN),
     *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_TOOBIG),
 )
+_FORBIDDEN: Final = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 #: What SQLite keeps beside the file.
 _LOG: Final = "-wal"
 _BESIDE: Final = (_LOG, "-shm", "-journal")
@@ -331,9 +332,10 @@ class SpoolFile:
         if code in _BUSY:
             return self._busy()
         if code in _UNWRITABLE:
-            return OutputFailed(
-                f"cannot write the spool {self.path}: {error}", hint="make room on the disk and repeat"
-            )
+            hint = "make room on the disk and repeat"
+            if code in _FORBIDDEN:
+                hint = f"you must be able to write in {self.path.parent}; or set XDG_STATE_HOME"
+            return OutputFailed(f"cannot write the spool {self.path}: {error}", hint=hint)
         raise error
 
 

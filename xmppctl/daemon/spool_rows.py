@@ -157,7 +157,7 @@ def find(database: sqlite3.Connection, ids: Sequence[str], states: Sequence[Stat
         rows = database.execute("SELECT n, state FROM message WHERE id = ?", (id_,)).fetchall()
         fitting = [n for n, state in rows if state in states]
         if not fitting:
-            missing.append(f"{id_} is {rows[0][1]}" if rows else f"there is no {id_}")
+            missing.append(f"{id_} is {rows[0][1]}" if rows else f"there is no message {id_}")
         found += fitting
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""

@@ -190,7 +190,7 @@ def test_usage_errors_change_nothing(full: Home, words: tuple[str, ...]) -> None
 
 def test_an_unknown_id_is_named(full: Home) -> None:
     ran = full.run("drop", "nosuch", "-o", "json")
-    assert ran.errors[0]["message"] == "there is no nosuch: nothing was changed"
+    assert ran.errors[0]["message"] == "there is no message nosuch: nothing was changed"
     assert "waits is spooled" in full.run("retry", "waits").stderr
 
 
