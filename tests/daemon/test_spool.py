@@ -315,7 +315,7 @@ def test_what_cannot_be_sent_again_is_an_error_that_changes_nothing(
 def test_dropping(failed: Spool) -> None:
     assert failed.drop(["1", "3"]) == {"refused": 1, "spooled": 1}
     assert set(states(failed)) == {"2", "4", "5"}
-    with pytest.raises(UsageError, match="no 1"):
+    with pytest.raises(UsageError, match="no message 1"):
         failed.drop(["2", "1"])
     assert failed.drop(None, ["expired"]) == {"expired": 1}
     assert failed.drop(None) == {"sending": 1, "delivered": 1}
