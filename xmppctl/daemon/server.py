@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_CLIENTS: Final = 512
 #: Connections that may wait to be accepted.
 _BACKLOG: Final = 1024
-#: Those beyond them who may stay until they have read why; all others are cut off.
+#: Those beyond them who may stay until they have read why; to all others it is said, and the socket closed.
 _MAX_REFUSED: Final = 128
 #: Seconds in which a client must open its stream.
 OPEN_SECONDS: Final = 30.0
@@ -221,12 +221,12 @@ class _Connection(asyncio.Protocol):
     def _refuse(self, condition: str, why: str) -> None:
         assert self._transport is not None
         self._hub.note(f"somebody was not let in: {why}")
+        self._transport.write(header(self._hub.jid.domain) + stream_error(condition, why))
         if self._server.overrun:
             self._finished = True
-            self._transport.abort()
-            return
-        self._transport.write(header(self._hub.jid.domain) + stream_error(condition, why))
-        self._finish()
+            self._transport.close()  # it can mostly be read all the same
+        else:
+            self._finish()
 
     def _check_opened(self) -> None:
         if self._client is not None and not self._client.opened:
