@@ -19,6 +19,7 @@ from xmppctl.config.secrets import NoPassword, Secret
 from xmppctl.config.settings import Settings
 from xmppctl.daemon.core import Daemon, memory
 from xmppctl.daemon.log import Log
+from xmppctl.daemon.parts import Outgoing
 from xmppctl.errors import DaemonError, XmppctlError
 from xmppctl.session import local
 from xmppctl.stanza import build
@@ -166,6 +167,35 @@ def test_what_is_shown_or_joined_or_waits_keeps_it_busy(make: Make, monkeypatch:
                 patch.setattr(owner, name, value)
                 assert daemon.is_busy
         assert not daemon.is_busy
+
+    run(main())
+
+
+def test_what_the_server_must_still_get_keeps_it_busy(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        daemon = make()
+        monkeypatch.setattr(type(daemon._spooler), "busy", False)
+        daemon.link.send(Outgoing(b"<presence/>", again=False))
+        assert not daemon.is_busy
+        daemon.link.send(Outgoing(b"<message/>"))
+        assert daemon.is_busy
+
+    run(main())
+
+
+def test_what_the_server_did_not_get_is_told_at_the_end(make: Make, server: Server, tmp_path: Path) -> None:
+    server._stop()
+
+    async def main() -> None:
+        outcome = asyncio.Event()
+        daemon = make(on_outcome=lambda _: outcome.set())
+        running = asyncio.create_task(daemon.run())
+        await outcome.wait()
+        daemon.link.send(Outgoing(b"<message/>"))
+        daemon.link.send(Outgoing(b"<message/>", daemon._spooler))  # that is in the spool
+        daemon.stop("the test ends")
+        await running
+        assert "has not acknowledged, and may not have: 1\n" in (tmp_path / "work.log").read_text()
 
     run(main())
 

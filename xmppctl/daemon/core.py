@@ -114,9 +114,16 @@ class Daemon:
         self._spooler.stop()
         try:
             await self.link.close(GRACE_SECONDS)
+            self._tell_loss()
             await self._spooler.close()
         finally:
             await self._server.close(FAREWELL_SECONDS)
+
+    def _tell_loss(self) -> None:
+        """What is in the spool waits there for the next daemon."""
+        lost = sum(stanza.owner is not self._spooler for stanza in self.link.owed)
+        if lost:
+            self._log.warning(f"stanzas that the server has not acknowledged, and may not have: {lost}")
 
     async def _tell_outcome(self) -> None:
         while self.link.state in ("starting", "connecting"):
@@ -168,6 +175,7 @@ class Daemon:
         """Whether somebody is attached, something is shown or joined, or something waits to be sent."""
         return bool(
             self.hub.clients
+            or self.link.owed
             or self.hub.presence.lasting
             or self.hub.presence.directed.rooms
             or self._spooler.busy

@@ -123,6 +123,11 @@ class Link:
         if self._stream is not None:
             self._stream.pause_tap(not wanted)
 
+    @property
+    def owed(self) -> list[Outgoing]:
+        """See `Outbox`: what would be lost, or may be, if nobody connected again."""
+        return self._outbox.owed
+
     def facts(self) -> dict[str, Any]:
         """What there is to tell of the connection, as JSON can hold it. Times are in seconds since the epoch."""
         outbox = self._outbox
@@ -140,11 +145,7 @@ class Link:
         }
 
     def _counts(self) -> dict[str, int]:
-        stream = self._stream
-        return {
-            name: value + (getattr(stream, name) if stream is not None else 0)
-            for name, value in self._before.items()
-        }
+        return {name: value + getattr(self._stream, name, 0) for name, value in self._before.items()}
 
     async def run(self) -> None:
         """Be connected until `close`. Raises what will not pass, after telling the listener."""
@@ -304,9 +305,7 @@ class Link:
 
     def _take_failure(self, done: LoggedIn) -> None:
         """The stream could not be resumed; the server may still know what it had of it (XEP-0198 section 5)."""
-        if done.answer is None:
-            return
-        handled = count(done.answer.attributes.get("h"))
+        handled = None if done.answer is None else count(done.answer.attributes.get("h"))
         if handled is None:
             return
         try:

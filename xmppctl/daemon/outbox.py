@@ -212,6 +212,11 @@ class Outbox:
             and len(self.unacknowledged) <= MAX_UNACKNOWLEDGED // 2
         )
 
+    @property
+    def owed(self) -> list[Outgoing]:
+        """What must reach the server some time, and has not as far as is known."""
+        return [stanza for stanza in (*self.unacknowledged, *self.held) if stanza.again]
+
     def __len__(self) -> int:
         return len(self.held) + len(self.unacknowledged)
 
