@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from xmppctl.errors import DaemonError, UsageError
+from xmppctl.errors import DaemonError, DeadlineExceeded, Interrupted, Terminated, UsageError
 from xmppctl.session.attach import chosen
 
 if TYPE_CHECKING:
@@ -52,14 +52,22 @@ def in_background(app: App, until_idle: float | None) -> None:
     started = False
     if not place.serves(deadline):
         password = launch.hand_over(settings, deadline.left())
-        started = launch.start(
-            settings,
-            app.environ,
-            Deadline(app.timeout()),  # a person who types a password takes the time that it takes
-            serves=lambda: place.serves(deadline),
-            password=password,
-            until_idle=until_idle,
-        )
+        try:
+            started = launch.start(
+                settings,
+                app.environ,
+                Deadline(app.timeout()),  # a person who types a password takes the time that it takes
+                serves=lambda: place.serves(deadline),
+                password=password,
+                until_idle=until_idle,
+            )
+        except (DeadlineExceeded, Interrupted, Terminated):
+            if place.is_running:
+                app.note(
+                    f"the daemon of {settings.name} goes on in the background; "
+                    f"end it: xmppctl daemon stop {chosen(settings)}"
+                )
+            raise
     told = place.info(Deadline(control.ANSWER_SECONDS))
     if told is None:
         raise DaemonError(

@@ -12,10 +12,10 @@ from tests.cli.conftest import JID
 from xmppctl.config import paths
 from xmppctl.config.secrets import NoPassword
 from xmppctl.config.settings import Settings
-from xmppctl.daemon import control
+from xmppctl.daemon import control, launch
 from xmppctl.daemon.control import Place
 from xmppctl.daemon.log import Log
-from xmppctl.errors import DaemonError
+from xmppctl.errors import DaemonError, DeadlineExceeded, Interrupted
 from xmppctl.stanza.jid import Jid
 
 
@@ -60,6 +60,24 @@ def test_a_trace_is_refused_and_told_what_else_there_is(run_cli):
 def test_a_wrong_duration_is_2(run_cli, duration):
     ran = run_cli("daemon", "start", f"--until-idle={duration}")
     assert ran.code == 2 and "--until-idle" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(Interrupted("interrupted"), 130), (DeadlineExceeded("late"), 6)]
+)
+@pytest.mark.parametrize("running", [True, False])
+def test_a_start_that_is_not_waited_for_tells_of_the_daemon_that_is_left(
+    run_cli, monkeypatch, error, code, running
+):
+    def start(*_: object, **__: object) -> bool:
+        raise error
+
+    monkeypatch.setattr(launch, "start", start)
+    monkeypatch.setattr(Place, "serves", lambda *_: False)
+    monkeypatch.setattr(Place, "is_running", running)
+    ran = run_cli("daemon", "start")
+    assert ran.code == code
+    assert (f"goes on in the background; end it: xmppctl daemon stop --jid {JID}" in ran.stderr) == running
 
 
 # -- status --
