@@ -125,6 +125,18 @@ def test_the_time_of_the_command_is_kept(home: Home) -> None:
     assert home.place.is_running
 
 
+@pytest.mark.parametrize("config", ["[accounts.other]\njid = 'a@b.example'\n", "no TOML"])
+def test_one_whose_account_is_not_there_any_more_can_be_ended(home: Home, config: str) -> None:
+    process = home.start()
+    home.wait_online()
+    (home.path / "config/xmppctl/config.toml").write_text(config)
+    ran = home.run("daemon", "stop", "--account", "work")
+    assert ran.returncode == 0, ran.stderr
+    assert process.wait(10) == 0
+    ran = home.run("daemon", "stop", "--account", "work")
+    assert ran.returncode == 3, "none runs, and there is no such account"
+
+
 def test_the_socket_of_one_that_was_killed_is_removed_and_nothing_else(home: Home) -> None:
     paths.private_directory(home.socket.parent)
     with socket.socket(socket.AF_UNIX) as dead:

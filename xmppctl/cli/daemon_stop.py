@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xmppctl.daemon import control
-from xmppctl.errors import PartialFailure, XmppctlError
+from xmppctl.errors import ConfigError, PartialFailure, XmppctlError
 from xmppctl.session.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 def stop(app: App) -> None:
-    """End the account's daemon, if one runs. Raises DaemonError, DeadlineExceeded."""
-    _stop(app, control.place(app.settings(), app.environ), Deadline(app.timeout()))
+    """End the account's daemon, if one runs. Raises ConfigError, DaemonError, DeadlineExceeded."""
+    _stop(app, _place(app), Deadline(app.timeout()))
 
 
 def stop_all(app: App) -> None:
@@ -32,6 +32,18 @@ def stop_all(app: App) -> None:
         app.note("no daemon runs")
     if failed:
         raise PartialFailure(f"{failed} of {len(places)} daemons could not be stopped")
+
+
+def _place(app: App) -> control.Place:
+    """Where the account's daemon is: a daemon knows its own name, also where its account is not there any more."""
+    try:
+        return control.place(app.settings(), app.environ)
+    except ConfigError:
+        name = app.options.get("account") or app.environ.get("XMPPCTL_ACCOUNT")
+        for place in control.everywhere(app.environ):
+            if name and place.name == name:
+                return place
+        raise
 
 
 def _stop(app: App, place: control.Place, deadline: Deadline) -> None:
