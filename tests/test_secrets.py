@@ -372,6 +372,41 @@ def test_a_daemon_in_the_background_tells_nothing(home: daemons.Home, way: str) 
     assert_daemon_tells_nothing(home, done.stdout + done.stderr, but=(secret,))
 
 
+RING = """
+from pathlib import Path
+from keyring.backend import KeyringBackend
+
+class Ring(KeyringBackend):
+    priority = 9
+    def get_password(self, service, user):
+        return Path(__file__).with_name("secret").read_text()
+    def set_password(self, service, user, password):
+        raise NotImplementedError
+"""
+
+
+def test_a_daemon_whose_password_is_in_a_keyring_tells_nothing(home: daemons.Home) -> None:
+    (home.path / "rings.py").write_text(RING)
+    secret = home.path / "secret"
+    secret.write_text(PLANTED)
+    config = home.path / "config/xmppctl/config.toml"
+    config.write_text(config.read_text().replace('password_file = "password"', "keyring = true"))
+    home.environ |= {"PYTHON_KEYRING_BACKEND": "rings.Ring", "PYTHONPATH": str(home.path)}
+    done = home.run("daemon", "start", "-v", "-v")
+    assert done.returncode == 0, done.stderr
+    assert_daemon_tells_nothing(home, done.stdout + done.stderr, but=(secret,))
+
+
+def test_a_daemon_that_a_command_starts_tells_nothing_nor_does_the_trace(home: daemons.Home) -> None:
+    config = home.path / "config/xmppctl/config.toml"
+    config.write_text(config.read_text() + 'persist = "10m"\n')
+    trace = home.path / "trace"
+    words = ("-v", "-v", "--timeout", "3", "--trace", str(trace), "ping")  # which nobody answers
+    done = home.run(*words, XMPPCTL_PASSWORD=PLANTED)
+    assert "started a daemon" in done.stderr and trace.stat().st_size
+    assert_daemon_tells_nothing(home, done.stdout + done.stderr)
+
+
 def test_a_daemon_in_the_foreground_tells_nothing(home: daemons.Home) -> None:
     process = home.start("-v", "-v", XMPPCTL_PASSWORD=PLANTED)
     home.wait_online()
