@@ -35,7 +35,7 @@ def test_without_a_daemon_it_must_hold(run_cli, state):
     ran = run_cli("status", state)
     assert ran.code == 9 and ran.session is None
     assert (
-        ("--hold" in ran.stderr)
+        (f"xmppctl --jid romeo@montague.example status {state} --hold" in ran.stderr)
         == ("daemon start --jid romeo@montague.example" in ran.stderr)
         == (state == "away")
     )

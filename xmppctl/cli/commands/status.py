@@ -92,7 +92,7 @@ def _no_daemon(app: App, state: str) -> DaemonError:
         hint="without a daemon you are offline already"
         if state == "offline"
         else f"start one: xmppctl daemon start {which}; "
-        f"or keep a connection open here: xmppctl status {state} --hold",
+        f"or keep a connection open here: xmppctl {which} status {state} --hold",
     )
 
 
