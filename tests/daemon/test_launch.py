@@ -8,6 +8,7 @@ import stat
 import sys
 import threading
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import pytest
@@ -45,8 +46,8 @@ class Child:
     def __init__(self, directory: Path, code: str) -> None:
         self.seen = directory / "seen"
         self.program = directory / "program"
-        self.program.write_text(
-            f"#!{sys.executable}\n"
+        script = directory / "program.py"
+        script.write_text(
             "import os, sys, time, json\n"
             "told = int(os.environ['XMPPCTL_READY_FD'])\n"
             "inherited = [int(n) for n in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + n)]\n"
@@ -58,6 +59,8 @@ class Child:
             "    seen.write(chr(10))\n"
             f"{code}\n"
         )
+        # Through a shell: the first line of a script cannot name an interpreter whose path has a space in it.
+        self.program.write_text(f'#!/bin/sh\nexec {quote(sys.executable)} {quote(str(script))} "$@"\n')
         self.program.chmod(0o700)
 
     @property

@@ -7,6 +7,7 @@ import os
 import re
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -101,23 +102,26 @@ def test_a_log_that_was_removed_begins_anew(path: Path) -> None:
     assert "two" in path.read_text()
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """Files can have 150 bytes."""
+    """Files can have 150 bytes. No fixture: what pytest itself writes, perhaps to a file, must not meet it."""
     import signal
 
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (150, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_full_disk_loses_whole_lines_which_are_counted(path: Path, full_disk: None) -> None:
+def test_a_full_disk_loses_whole_lines_which_are_counted(path: Path) -> None:
     log = Log(path)
-    for number in range(10):
-        log.info(f"line {number} is long enough")
+    with full_disk():
+        for number in range(10):
+            log.info(f"line {number} is long enough")
     kept = path.read_text()
     assert kept.endswith("\n") and 0 < kept.count("\n") < 5
     lost = 10 - kept.count("\n")

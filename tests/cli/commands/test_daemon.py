@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import plistlib
+import shlex
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -187,7 +188,7 @@ def test_the_systemd_unit_runs_this_installation_with_the_default_account_by_nam
     assert ran.code == 0, ran.stderr
     parser = ConfigParser(interpolation=None, strict=True)
     parser.read_string(ran.stdout)
-    words = parser["Service"]["ExecStart"].split()
+    words = shlex.split(parser["Service"]["ExecStart"])
     assert Path(words[0]).is_absolute() and Path(words[0]).is_file()
     assert " ".join(words).endswith(
         f"daemon start --foreground --account work --password-file {configured.parent}/secret"
