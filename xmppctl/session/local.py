@@ -82,7 +82,8 @@ Errors. Those of requests to the daemon and of binding are iq errors with
 
 Lost streams. While the daemon connects again its clients notice nothing but that answers take longer. Where it cannot
 resume its stream, a request that the server had taken and not answered gets an iq error `remote-server-timeout`:
-nobody knows whether it was done. What the server had not taken is sent again.
+nobody knows whether it was done. What the server had not taken is sent again; a request only while somebody waits for
+its answer.
 
 The end. The daemon closes the stream with a stream error: `reset` when it has bound another JID than it told,
 `remote-connection-failed` with a `<failure/>` (see Errors) when it will not come online any more, `system-shutdown`
