@@ -76,7 +76,7 @@ CASES: dict[str, tuple[Words, str]] = {
     "version of nobody": (lambda cli: ("version", f"{cli.jid('bob')}/nowhere"), ""),
     "status held": (lambda _: ("status", "away", "--hold", "0.1"), ""),
     "status wrong": (lambda _: ("status", "dancing"), ""),
-    "watch nothing": (lambda _: ("watch", "-v", "kind:message", "--timeout", "0.5", "-o", "json"), ""),
+    "watch nothing": (lambda _: ("watch", "kind:message", "--timeout", "0.5", "-o", "json"), ""),
     "watch in vain": (lambda _: ("watch", "kind:message", "--timeout", "0.5", "--count", "1"), ""),
     "watch wrong": (lambda _: ("watch", "kind:letter"), ""),
     "pubsub no node": (lambda cli: ("pubsub", "subscribe", cli.server.pubsub, "no-such-node"), ""),
