@@ -1,13 +1,16 @@
-"""A hub whose link is scripted, and clients that talk to it in text."""
+"""A hub whose link is scripted, and clients that talk to it in text; scripted servers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
+from tests.daemon.links import Serve
+from tests.servers.hostile import Script, Server
 from xmppctl.daemon.client import Client
 from xmppctl.daemon.hub import Hub
 from xmppctl.daemon.parts import Outgoing, Owner, State
@@ -232,6 +235,17 @@ def house() -> House:
 def offline() -> House:
     """A hub that was never online."""
     return House()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start scripted servers that end with the test; what fails in a script fails the test."""
+    with ExitStack() as stack:
+
+        def start(*scripts: Script) -> Server:
+            return stack.enter_context(Server(*scripts))
+
+        yield start
 
 
 def attribute(text: str, name: str) -> str:
