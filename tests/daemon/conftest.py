@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.daemon.links import Serve
+from tests.daemon.spooling import Run, World, world
 from tests.servers.hostile import Script, Server
 from xmppctl.daemon.client import Client
 from xmppctl.daemon.hub import Hub
@@ -246,6 +249,20 @@ def serve() -> Iterator[Serve]:
             return stack.enter_context(Server(*scripts))
 
         yield start
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run a test in an event loop, on a spooler that is started and closed."""
+
+    def go(test: Callable[[World], Coroutine[Any, Any, None]]) -> None:
+        async def body() -> None:
+            async with world(tmp_path / "spool" / "work.db") as made:
+                await test(made)
+
+        asyncio.run(asyncio.wait_for(body(), 20))
+
+    return go
 
 
 def attribute(text: str, name: str) -> str:
