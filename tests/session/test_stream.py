@@ -6,11 +6,13 @@ import socket
 
 import pytest
 
-from xmppctl.errors import ConnectionLost, DeadlineExceeded
+from xmppctl.daemon.client import stream_error
+from xmppctl.errors import AuthError, ConnectionLost, DeadlineExceeded, ExitCode
 from xmppctl.session.connection import Connection
 from xmppctl.session.deadline import Deadline
 from xmppctl.session.direct import BlockingSession
 from xmppctl.session.drive import drive
+from xmppctl.session.local import told
 from xmppctl.session.login import Established
 from xmppctl.stanza.jid import Jid
 from xmppctl.stanza.splitter import Splitter
@@ -18,10 +20,12 @@ from xmppctl.stanza.splitter import Splitter
 HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 
 
-def opened(early: bytes = b"") -> tuple[BlockingSession, socket.socket]:
+def opened(early: bytes = b"", *, local: bool = False) -> tuple[BlockingSession, socket.socket]:
     ours, theirs = socket.socketpair()
     frames = tuple(Splitter().feed(HEADER + early)[1:])
-    established = Established(Connection(ours), Jid.parse("a@b.example/c"), frozenset(), "TEST", frames)
+    established = Established(
+        Connection(ours), Jid.parse("a@b.example/c"), frozenset(), "TEST", frames, local
+    )
     return BlockingSession(established, Deadline(10)), theirs
 
 
@@ -50,4 +54,22 @@ def test_a_wait_without_an_answer_ends_with_its_time() -> None:
     with pytest.raises(DeadlineExceeded):
         drive(session.stanzas().next(0.01))
     server.close()
+    drive(session.close())
+
+
+def test_a_daemon_that_has_lost_the_account_for_good_ends_waits_with_the_reason() -> None:
+    session, daemon = opened(local=True)
+    why = told(AuthError("romeo was refused: not-authorized", hint="check the password"))
+    daemon.sendall(HEADER + stream_error("remote-connection-failed", "refused", why))
+    with pytest.raises(AuthError, match="romeo was refused") as caught:
+        drive(session.stanzas().next())
+    assert caught.value.code == ExitCode.AUTH and caught.value.hint == "check the password"
+    drive(session.close())
+
+
+def test_a_daemon_that_ends_is_no_server_that_ends() -> None:
+    session, daemon = opened(local=True)
+    daemon.sendall(HEADER + stream_error("system-shutdown"))
+    with pytest.raises(ConnectionLost, match=r"the daemon of a@b\.example has ended"):
+        drive(session.stanzas().next())
     drive(session.close())

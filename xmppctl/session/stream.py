@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from xmppctl.errors import ConnectionLost, XmppctlError
+from xmppctl.session import local
 from xmppctl.session.base import Session
 from xmppctl.session.failures import stream_error
 from xmppctl.stanza.frame import NS_STREAM
@@ -92,7 +93,14 @@ class StreamSession(Session):
 
     def _nonza(self, frame: Frame) -> None:
         if self.attached and frame.names[0] == f"{NS_STREAM} error":
-            error = stream_error(frame, f"the daemon of {self.jid.bare}")
-            self.fail(self._ended("has ended") if error.condition == "system-shutdown" else error)
+            self.fail(self._end_of_daemon(frame))
         else:
             super()._nonza(frame)
+
+    def _end_of_daemon(self, frame: Frame) -> XmppctlError:
+        """What the daemon's stream error says: why it has lost the account, where that is why."""
+        told = local.error_of(frame)
+        if told is not None:
+            return told
+        error = stream_error(frame, f"the daemon of {self.jid.bare}")
+        return self._ended("has ended") if error.condition == "system-shutdown" else error
