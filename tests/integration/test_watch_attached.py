@@ -120,8 +120,12 @@ def test_what_is_shown_is_what_was_on_the_wire_in_both_directions(scripted: Any)
         assert watch.returncode == 130 and b"lost" not in said
     assert without_secrets(COMING) in joined(records, "in")
     out = joined(records, "out")
-    heard = server.heard[server.heard.index(GO) :]
-    assert without_secrets(heard).startswith(out[out.index(GO.decode()) :])
+    shown = out[out.index(GO.decode()) :]
+    end = time.monotonic() + PATIENCE
+    while len(heard := without_secrets(server.heard[server.heard.index(GO) :])) < len(shown):
+        assert time.monotonic() < end  # what was written is on its way to the server
+        time.sleep(0.01)
+    assert heard.startswith(shown)
     for raw in GOING:
         assert without_secrets(raw) in out
 
