@@ -1,4 +1,6 @@
-"""`daemon`: what it says where no daemon runs, its log, its units. Daemons that run are in tests/daemon."""
+"""`daemon`: what it says where no daemon runs, its log, its units. Daemons that run are in tests/daemon,
+starting and stopping them in tests/cli/test_daemon_start.py and test_daemon_stop.py.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,10 @@ from tests.cli.conftest import JID
 from xmppctl.config import paths
 from xmppctl.config.secrets import NoPassword
 from xmppctl.config.settings import Settings
-from xmppctl.daemon import control, launch
+from xmppctl.daemon import control
 from xmppctl.daemon.control import Place
 from xmppctl.daemon.log import Log
-from xmppctl.errors import DaemonError, DeadlineExceeded, Interrupted
+from xmppctl.errors import DaemonError
 from xmppctl.stanza.jid import Jid
 
 
@@ -33,15 +35,8 @@ def test_where_none_runs_its_status_is_9_and_how_to_start_it(run_cli):
     assert error["hint"].endswith(f"xmppctl daemon start --jid {JID}")
 
 
-def test_where_none_runs_there_is_none_to_stop(run_cli):
-    ran = run_cli("daemon", "stop", "-o", "jsonl")
-    assert ran.code == 0
-    assert [(each["daemon"], each["stopped"]) for each in ran.records] == [(JID, False)]
-
-
-@pytest.mark.parametrize("command", ["status", "stop"])
-def test_all_of_none_is_a_note(run_cli, command):
-    ran = run_cli("daemon", command, "--all", account=())
+def test_all_of_none_is_a_note(run_cli):
+    ran = run_cli("daemon", "status", "--all", account=())
     assert ran.code == 0 and "no daemon runs" in ran.stderr
 
 
@@ -50,35 +45,10 @@ def test_no_session_is_opened(run_cli):
         assert run_cli("daemon", command).session is None
 
 
-def test_a_trace_is_refused_and_told_what_else_there_is(run_cli):
-    for more in ((), ("--foreground",)):
-        ran = run_cli("daemon", "start", *more, "--trace", "x.jsonl")
-        assert ran.code == 2 and "xmppctl watch" in ran.stderr
-    assert not Path("x.jsonl").exists()
-
-
 @pytest.mark.parametrize("duration", ["0", "soon", "-1s"])
 def test_a_wrong_duration_is_2(run_cli, duration):
     ran = run_cli("daemon", "start", f"--until-idle={duration}")
     assert ran.code == 2 and "--until-idle" in ran.stderr
-
-
-@pytest.mark.parametrize(
-    ("error", "code"), [(Interrupted("interrupted"), 130), (DeadlineExceeded("late"), 6)]
-)
-@pytest.mark.parametrize("running", [True, False])
-def test_a_start_that_is_not_waited_for_tells_of_the_daemon_that_is_left(
-    run_cli, monkeypatch, error, code, running
-):
-    def start(*_: object, **__: object) -> bool:
-        raise error
-
-    monkeypatch.setattr(launch, "start", start)
-    monkeypatch.setattr(Place, "serves", lambda *_: False)
-    monkeypatch.setattr(Place, "is_running", running)
-    ran = run_cli("daemon", "start")
-    assert ran.code == code
-    assert (f"goes on in the background; end it: xmppctl daemon stop --jid {JID}" in ran.stderr) == running
 
 
 # -- status --
