@@ -269,7 +269,7 @@ def test_no_subscription_is_left_behind_after_a_signal(node: Node, number: signa
 
 
 @pytest.mark.parametrize(
-    ("words", "code"), [(("--timeout", "3"), 0), (("--timeout", "3", "--count", "1"), 6)]
+    ("words", "code"), [(("--timeout", "2"), 0), (("--timeout", "2", "--count", "1"), 6)]
 )
 def test_no_subscription_is_left_behind_after_a_timeout(
     node: Node, words: tuple[str, ...], code: int
@@ -284,7 +284,7 @@ def test_a_subscription_that_was_there_or_is_kept_stays(node: Node) -> None:
     ran = node.cli.run(*subscribe, "--no-follow", account="bob")
     assert ran.code == 0 and ran.records[0]["subscription"] == "subscribed"
     assert node.name in node.subscriptions()
-    again = node.cli.run(*subscribe, "--timeout", "2", account="bob")
+    again = node.cli.run(*subscribe, "--timeout", "1.5", account="bob")
     assert again.code == 0 and "as before" in again.stderr
     assert node.name in node.subscriptions()
 

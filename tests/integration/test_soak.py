@@ -30,7 +30,7 @@ from tests.servers.prosody import Prosody
 from tests.servers.proxy import Proxy
 
 # Read before the private_home fixture takes every XMPPCTL_ variable away.
-SECONDS = float(os.environ.get("XMPPCTL_SOAK_SECONDS") or 8)
+SECONDS = float(os.environ.get("XMPPCTL_SOAK_SECONDS") or 5)
 SEED = int(os.environ.get("XMPPCTL_SOAK_SEED") or random.randrange(1_000_000))
 
 #: In which at least one of what was spooled is sent when nothing breaks any more.
