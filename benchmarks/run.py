@@ -1,7 +1,7 @@
 """`python benchmarks/run.py [NAME...]`: figures of one run on one machine, each as a ratio to something known.
 
-NAME is startup, send, attached, roster, lines or streams; without one all of them. Everything is local; medians of
-interleaved rounds.
+NAME is startup, send, attached, roster, lines, streams or recordings; without one all of them. Everything is local;
+medians of interleaved rounds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 #: Name -> rounds. Programs come before streams, which fill this process's memory.
-ROUNDS = {"startup": 21, "send": 15, "attached": 15, "roster": 3, "lines": 3, "streams": 5}
+ROUNDS = {"startup": 21, "send": 15, "attached": 15, "roster": 3, "lines": 3, "streams": 5, "recordings": 5}
+#: Those that --messages is for.
+OF_MESSAGES = ("streams", "recordings")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -46,7 +48,7 @@ def measure(name: str, rounds: int, messages: int) -> bool:
     """Print one benchmark's table; whether a target was missed."""
     benchmark = import_module(name)
     print(f"\n{benchmark.TITLE}")
-    rows = benchmark.run(rounds, messages) if name == "streams" else benchmark.run(rounds)
+    rows = benchmark.run(rounds, messages) if name in OF_MESSAGES else benchmark.run(rounds)
     if isinstance(rows, str):
         print(f"  skipped: {rows}")
         return False

@@ -157,3 +157,25 @@ def test_long_lines_take_linear_time():
     (line,) = lines(read)
     assert len(line) == size and time.monotonic() - began < 10
     os.close(read)
+
+
+def test_chunks_come_as_they_are_written_to_the_end() -> None:
+    found = b"".join(stdin.chunks(app(piped(b"one", b"two")), Deadline(10)))
+    assert found == b"onetwo"
+
+
+def test_chunks_say_when_nothing_came_for_so_long_and_go_on() -> None:
+    read, write = os.pipe()
+    found = stdin.chunks(app(read), Deadline(10), lambda: 0.01)
+    assert next(found) == b""
+    os.write(write, b"late")
+    assert next(found) == b"late"
+    os.close(write)
+    assert list(found) == []
+
+
+def test_chunks_end_with_the_deadline() -> None:
+    read, write = os.pipe()
+    with pytest.raises(DeadlineExceeded):
+        list(stdin.chunks(app(read), Deadline(0.01), lambda: 60))
+    os.close(write)

@@ -193,3 +193,17 @@ def test_loopback(name: str) -> None:
 )
 def test_not_loopback(name: str) -> None:
     assert not values.is_loopback(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("500K", 512_000), ("64M", 64 << 20), ("1g", 1 << 30), ("2KiB", 2048), ("3MB", 3 << 20)],
+)
+def test_size(text: str, size: int) -> None:
+    assert values.size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "M", "-1", "1.5M", "1T", "1 M", "much", "1" * 20])
+def test_bad_size(text: str) -> None:
+    with pytest.raises(values.BadValue, match="500K"):
+        values.size(text)

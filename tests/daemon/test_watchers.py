@@ -14,8 +14,8 @@ from xmppctl.daemon.client import Client
 from xmppctl.daemon.hub import Hub
 from xmppctl.daemon.unread import MAX_BYTES
 from xmppctl.daemon.watchers import Watchers
-from xmppctl.errors import BadFilter
-from xmppctl.session.local import DAEMON, NS_DAEMON, error_of
+from xmppctl.errors import BadFilter, ConnectionLost
+from xmppctl.session.local import DAEMON, NS_DAEMON, changed, error_of
 from xmppctl.session.relayed import MAX_RELAYED_BYTES, Relayed, encode
 from xmppctl.stanza.frame import Direction, Frame
 from xmppctl.stanza.jid import Jid
@@ -122,6 +122,8 @@ class Watching:
                     found.append(shown)
             elif frame.name == "dropped":
                 found.append(int(frame.attributes["count"]))
+            elif frame.name == "event":
+                found.append(changed(frame))
             elif frame.kind == "iq":
                 error = error_of(frame) if frame.type == "error" else None
                 if error is not None:
@@ -195,7 +197,9 @@ def test_watchers_stay_over_a_reconnect(wire: Wire) -> None:
     assert late.reads() == [] and late.known == []  # no stream is in force
     wire.opens(b"again")
     wire.carries(b"<message/>")
-    assert watching.raws() == late.raws() == [b"<message/>"]
+    gone, *shown = watching.raws()
+    assert (gone.name, gone.text) == ("offline", "")
+    assert shown == late.raws() == [b"<message/>"]
 
 
 def test_the_tap_runs_only_while_somebody_watches(wire: Wire) -> None:
@@ -360,3 +364,30 @@ def test_filters_load_no_heavy_library_into_the_daemon() -> None:
         "assert not {'lxml', 'rich', 'slixmpp'} & set(sys.modules), 'loaded'\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_lost_connection_and_a_new_one_are_told_between_the_frames() -> None:
+    wire = Wire()
+    wire.opens()
+    watching = wire.watcher("kind:message")
+    watching.reads()
+    wire.carries(b"<message id='1'/>")
+    wire.link.state = "waiting"
+    wire.hub.offline(ConnectionLost("the server \x07 reset"))
+    wire.hub.offline(ConnectionLost("and again"))
+    wire.link.state = "online"
+    wire.opens()
+    wire.hub.online(ME, resumed=True)
+    wire.carries(b"<message id='2'/>")
+    one, gone, back, two = watching.reads()
+    assert (one.id, two.id) == ("1", "2")
+    assert (gone.name, gone.text) == ("offline", "the server \ufffd reset")
+    assert (back.name, back.text) == ("online", f"{ME}, the stream was resumed")
+    assert back.time >= gone.time > 1_000_000_000
+
+
+def test_who_does_not_watch_hears_of_no_change() -> None:
+    wire = Wire()
+    watching = Watching(wire.hub)
+    wire.goes("waiting")
+    assert watching.reads() == []

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from xmppctl.errors import BadFilter, DaemonError, OutputClosed, XmppctlError
+from xmppctl.session import local
 from xmppctl.session.drive import drive
 from xmppctl.session.local import DAEMON, NS_DAEMON, failure
 from xmppctl.session.memory import MemorySession
 from xmppctl.session.observe import Observation
 from xmppctl.session.relayed import encode
 from xmppctl.session.run import Observer
+from xmppctl.stanza.event import Event
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.splitter import Splitter
 
@@ -145,3 +147,22 @@ def test_what_the_observer_raises_ends_the_session_and_nothing_more_is_shown(err
 def test_a_daemon_that_speaks_otherwise_ends_it(told: str) -> None:
     with pytest.raises(DaemonError):
         observe(Daemon([told.format(NS_DAEMON).encode()]), Seen().observer())
+
+
+def test_changes_of_the_connection_are_told_in_their_place() -> None:
+    seen = Seen()
+    gone = Event("offline", 12.5, "reset <by> peer")
+    back = Event("online", 13.0, "romeo@montague.example/orchard")
+    header, hi = split(HEADER + b"<message/>")
+    tells = [encode(header, known=True), local.event(gone).encode(), encode(hi), local.event(back).encode()]
+    observe(Daemon(tells), seen.observer()._replace(event=seen.take))
+    assert seen.all[0] == gone and seen.all[2] == back
+    assert seen.all[1].raw == b"<message/>"
+
+
+def test_changes_that_nobody_asked_for_or_knows_are_passed_over() -> None:
+    seen = Seen()
+    unknown = f"<event xmlns='{NS_DAEMON}' name='eclipse' time='1'>dark</event>".encode()
+    observe(Daemon([local.event(Event("offline", 1.0)).encode()]), seen.observer())
+    observe(Daemon([unknown]), seen.observer()._replace(event=seen.take))
+    assert seen.all == []

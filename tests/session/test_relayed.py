@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from tests.examples import EXAMPLES, HEADER, ODD
 from xmppctl.errors import DaemonError
 from xmppctl.session.local import NS_DAEMON
-from xmppctl.session.relayed import MAX_RELAYED_BYTES, Relayed, encode, is_header
+from xmppctl.session.relayed import MAX_RELAYED_BYTES, Relayed, encode
 from xmppctl.session.tap import Tap
 from xmppctl.stanza.filters import compile_filter
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.redact import redact
+from xmppctl.stanza.resplit import is_header
 from xmppctl.stanza.splitter import MAX_STANZA_BYTES, Splitter, StreamViolation
 
 #: What the local stream, which the `<frame/>`s stand in, begins with.

@@ -48,6 +48,18 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
                 "xmppctl -a bob watch kind:message from:alice@localhost --until-idle 2s"),
         Example("Print the bodies of the next three messages",
                 "xmppctl -a bob watch dir:in kind:message --count 3 -o jsonl | jq -r .body"),
+        Example("Wait for a message of one sender, and fail where it does not come within a minute",
+                "xmppctl -a bob watch --expect kind:message from:alice@localhost --timeout 60"),
+        Example("See each request with its reply, and keep all of it",
+                "xmppctl -a bob watch --pair --record bob.rec"),
+        Example("Read another program's log", "xmppctl watch --stdin type:error < prosody.log"),
+    ),
+    "replay": (
+        Example("See the requests of a recording, and how long each took", "xmppctl replay bob.rec kind:iq --pair"),
+        Example("Count what is in it", "xmppctl replay bob.rec --stats"),
+        Example("Open it in Wireshark", "xmppctl replay bob.rec --to pcapng > bob.pcapng"),
+        Example("Make a copy without names and texts for a bug report",
+                "xmppctl replay bob.rec --redact -o xml > report.xml"),
     ),
     "raw": (
         Example("Send a stanza of your own and see the reply",

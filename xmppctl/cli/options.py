@@ -68,6 +68,20 @@ def positive_duration(option: str, text: str, hint: str = "") -> float:
     return seconds
 
 
+def positive_size(option: str, text: str) -> int:
+    """The bytes that `option` says (500K, 64M, 1G), more than none. Raises UsageError."""
+    from xmppctl.config.values import BadValue, size
+    from xmppctl.errors import UsageError
+
+    try:
+        found = size(text)
+    except BadValue as error:
+        raise UsageError(f"{option} {error.message}", hint=error.hint) from None
+    if found <= 0:
+        raise UsageError(f"{option} must be larger than that")
+    return found
+
+
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
     source = context.get_parameter_source(parameter.name or "")
     if source is click.core.ParameterSource.COMMANDLINE:

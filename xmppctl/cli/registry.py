@@ -11,6 +11,7 @@ COMMANDS: Final = {
     "roster": ("roster", "List and edit contacts"),
     "pubsub": ("pubsub", "Follow PubSub nodes"),
     "watch": ("watch", "Watch the live stanza stream, both directions"),
+    "replay": ("replay", "Show what watch --record has kept"),
     "raw": ("raw", "Send stanzas as typed; print the replies"),
     "disco": ("disco", "Ask what an entity is and has"),
     "ping": ("ping", "Measure the way to an entity and back"),

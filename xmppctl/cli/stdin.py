@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from xmppctl.errors import MalformedInput, UsageError
+from xmppctl.errors import DeadlineExceeded, MalformedInput, UsageError
 
 if TYPE_CHECKING:
     from xmppctl.cli.app import App
@@ -56,6 +57,26 @@ def read_all(app: App) -> bytes:
 def read_text(app: App) -> str:
     """As `read_all`, decoded from UTF-8; what is not raises MalformedInput with line and column."""
     return decode(read_all(app))
+
+
+def chunks(app: App, limit: Deadline, idle: Callable[[], float | None] = lambda: None) -> Iterator[bytes]:
+    """What comes on standard input, as it comes, to its end.
+
+    `idle` says how many seconds nothing may come from now on (None: any): after them it gives b"" and goes on. Raises
+    UsageError, DeadlineExceeded.
+    """
+    source = descriptor(app)
+    while True:
+        try:
+            data = _read(source, limit.within(idle()))
+        except DeadlineExceeded:
+            if limit.passed:
+                raise
+            yield b""
+            continue
+        if not data:
+            return
+        yield data
 
 
 def decode(data: bytes, first_line: int = 1) -> str:

@@ -18,6 +18,7 @@ _TLS: Final[dict[str, Tls]] = {"starttls": "starttls", "direct": "direct", "none
 _TRUE: Final = {"true", "yes", "on", "1"}
 _FALSE: Final = {"false", "no", "off", "0"}
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _PEM_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -78,6 +79,14 @@ def duration(value: float | str) -> float:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise BadValue(f"must be a duration such as 90s, 10m or 1h, not {_shown(text)}")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def size(text: str) -> int:
+    """Bytes: a number of them, or of KiB, MiB or GiB, as in 500K, 64M, 1G. Raises BadValue."""
+    found = re.fullmatch(r"([0-9]{1,12})(?:([KMG])(?:i?B)?)?", text.strip(), re.IGNORECASE)
+    if not found:
+        raise BadValue(f"must be a size such as 500K, 64M or 1G, not {_shown(text)}")
+    return int(found.group(1)) * _SIZES[(found.group(2) or "").upper()]
 
 
 def host(text: str) -> str:

@@ -7,7 +7,8 @@ an id of ours. Services and listeners (the roster, watchers, the spool) hang on 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from time import time
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from xmppctl import __version__
 from xmppctl.daemon.client import Client, Handled, Sent
@@ -20,6 +21,7 @@ from xmppctl.session.acks import NS_SM
 from xmppctl.session.local import VERSION, payload, told
 from xmppctl.session.negotiation import NS_BIND
 from xmppctl.stanza import build
+from xmppctl.stanza.event import Event
 from xmppctl.stanza.rewrite import foreign, with_declarations
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from xmppctl.stanza.jid import Jid
 
 _BIND: Final = f"{NS_BIND} bind"
+#: How much of what a server says is told as the reason of a change, in characters.
+_REASON: Final = 500
 
 
 def _later(seconds: float, call: Callable[[], None]) -> Timer:
@@ -68,6 +72,8 @@ class Hub:
         #: The full JID, from the first time online on.
         self.full: Jid | None = None
         self.is_online = False
+        #: What changed last about the connection; None until something has.
+        self.change: Event | None = None
         self._context: Mapping[str, str] | None = None
         self._foreign: Mapping[str, str] = {}
         self._on_stanza: list[Callable[[Frame], None]] = []
@@ -147,14 +153,13 @@ class Hub:
             for request in requests:
                 self._bind(client, request)
         self._binding.clear()
-        self._tell_state()
+        self._tell_state("online", f"{jid}, the stream was resumed" if resumed else str(jid))
         return first
 
     def offline(self, error: XmppctlError | None) -> None:
         """The stream is gone; the link goes on trying."""
-        del error
         self.is_online = False
-        self._tell_state()
+        self._tell_state("offline", error.message if error else "")
 
     def failed(self, error: XmppctlError) -> None:
         """The link has given up."""
@@ -166,7 +171,7 @@ class Hub:
         self.iqs.give_up()
         for client in tuple(self._bound):
             client.end("remote-connection-failed", error.message, told(error))
-        self._tell_state()
+        self._tell_state("offline", error.message)
 
     def received(self, frame: Frame) -> None:
         """A stanza of the server."""
@@ -199,7 +204,8 @@ class Hub:
         for client in tuple(self.clients):
             client.wake()
 
-    def _tell_state(self) -> None:
+    def _tell_state(self, name: Literal["online", "offline"], text: str) -> None:
+        self.change = Event(name, time(), text[:_REASON])
         for call in self._on_state:
             self._guarded(call)
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xmppctl.errors import DaemonError
-from xmppctl.session.relayed import encode, is_header
+from xmppctl.session import local
+from xmppctl.session.relayed import encode
 from xmppctl.stanza.filters import Filter, compile_filter
+from xmppctl.stanza.resplit import is_header
 from xmppctl.stanza.tree import local_name
 
 if TYPE_CHECKING:
@@ -39,6 +41,9 @@ class Watchers:
         #: The stream headers in force.
         self._headers: dict[Direction, Frame] = {}
         hub.service("watch", self._watch)
+        #: Whether the connection was there when that was told last.
+        self._online = hub.is_online
+        self._hub = hub
         hub.on_wire(self._wire)
         hub.on_state(self._changed)
 
@@ -97,5 +102,11 @@ class Watchers:
                     client.offer(told)
 
     def _changed(self) -> None:
+        hub = self._hub
         if self._link.state != "online":
             self._headers.clear()  # of a stream that is gone
+        if hub.change is None or hub.is_online == self._online:
+            return  # one more attempt that failed
+        self._online = hub.is_online
+        for client in tuple(self._watching):
+            client.deliver(local.event(hub.change).encode())

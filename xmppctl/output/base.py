@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from time import time as now
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from xmppctl.output.records import stamp
 from xmppctl.output.sink import Sink
+from xmppctl.stanza.event import Event
 from xmppctl.stanza.frame import Frame
+
+if TYPE_CHECKING:
+    from xmppctl.stanza.statistics import Summary
+
+
+class Note(NamedTuple):
+    """What is said of a frame besides what it says itself: `text` for people, `record` as members of its JSON."""
+
+    text: str
+    record: Mapping[str, str | float]
 
 
 class Renderer:
@@ -30,8 +41,12 @@ class Renderer:
     ) -> None:
         self.close()
 
-    def frame(self, frame: Frame) -> None:
-        """Show a frame of the wire."""
+    def frame(self, frame: Frame, note: Note | None = None) -> None:
+        """Show a frame of the wire, and what is to be said of it."""
+        raise NotImplementedError
+
+    def event(self, event: Event) -> None:
+        """Show what happened to the stream between two frames."""
         raise NotImplementedError
 
     def record(self, record: Mapping[str, Any], text: str | None = None) -> None:
@@ -48,6 +63,12 @@ class Renderer:
         self.begin_list()
         for record in records if records is not None else _records(columns, rows):
             self.record(record)
+
+    def statistics(self, summary: Summary) -> None:
+        """Show a stream in numbers."""
+        from xmppctl.output.stats import record
+
+        self.record(record(summary))
 
     def begin_list(self) -> None:
         """Say that the results are a list even if only one comes, or none: `-o json` then gives an array."""

@@ -8,10 +8,12 @@ from typing import Final, NamedTuple
 
 from xmppctl.output.palette import Palette
 from xmppctl.output.safe import safe
+from xmppctl.stanza.event import Event
 from xmppctl.stanza.frame import NS_STREAM, Frame
 
 #: Addresses, ids and types are shown whole in the XML below; in the head they must not push the rest away.
 MAX_VALUE: Final = 120
+_MAX_EVENT: Final = 400
 _TITLED: Final = 2  # more XEPs than this are shown by number only
 _CACHE_LIMIT: Final = 4096  # names come from the network
 _specs: dict[str, tuple[str, str] | None] = {}
@@ -26,10 +28,11 @@ class Signs(NamedTuple):
     towards: str
     line_break: str
     ellipsis: str
+    event: str
 
 
-UNICODE: Final = Signs("←", "→", "→", "↵", "…")
-ASCII: Final = Signs("<-", "->", "->", "\\n", "...")
+UNICODE: Final = Signs("←", "→", "→", "↵", "…", "•")
+ASCII: Final = Signs("<-", "->", "->", "\\n", "...", "**")
 
 
 def local_time(time: float) -> str:
@@ -92,6 +95,19 @@ def _opening(frame: Frame, palette: Palette, signs: Signs) -> str:
     arrow = signs.incoming if incoming else signs.outgoing
     style = palette.arrow_in if incoming else palette.arrow_out
     return f"{palette.dim}{local_time(frame.time)}{palette.reset} {style}{arrow}{palette.reset}"
+
+
+def event_line(event: Event, palette: Palette, signs: Signs) -> str:
+    """What happened to the stream, in one line that no frame's head looks like."""
+    said = safe(event.text, limit=_MAX_EVENT)
+    what = {
+        "offline": f"connection lost: {said}" if said else "connection lost",
+        "online": f"connected as {said}" if said else "connected",
+        "lost": f"{event.frames:,} lost here: they come faster than the output is read",
+        "torn": said,
+    }[event.name]
+    style = palette.dim if event.name == "online" else palette.error
+    return f"{palette.dim}{local_time(event.time)}{palette.reset} {style}{signs.event} {what}{palette.reset}"
 
 
 def value(text: str) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from json.encoder import encode_basestring as quote
 from typing import Any
 
-from xmppctl.output.base import Renderer
+from xmppctl.output.base import Note, Renderer
 from xmppctl.output.records import (
     CACHE_LIMIT,
     SCHEMA,
     body_of,
+    event_record,
     json_block,
     json_line,
     json_safe,
@@ -20,6 +21,7 @@ from xmppctl.output.records import (
     utc_time,
 )
 from xmppctl.output.sink import Sink
+from xmppctl.stanza.event import Event
 from xmppctl.stanza.frame import Frame
 
 _payload_texts: dict[str, str] = {}
@@ -28,9 +30,13 @@ _payload_texts: dict[str, str] = {}
 class JsonLines(Renderer):
     """One JSON object a line, each complete when it is written."""
 
-    def frame(self, frame: Frame) -> None:
-        """Write the contract's record of a stanza."""
-        self._write(stanza_line(frame))
+    def frame(self, frame: Frame, note: Note | None = None) -> None:
+        """Write the contract's record of a stanza, with what is said of it."""
+        self._write(stanza_line(frame) if note is None else json_line(stanza_record(frame, note.record)))
+
+    def event(self, event: Event) -> None:
+        """Write a record of what happened."""
+        self._write(json_line(event_record(event)))
 
     def record(self, record: Mapping[str, Any], text: str | None = None) -> None:  # noqa: ARG002 (for people)
         """Write a result record."""
@@ -57,10 +63,15 @@ class JsonDocument(Renderer):
         self._is_list = True
         self._release()
 
-    def frame(self, frame: Frame) -> None:
-        """Append the contract's record of a stanza."""
+    def frame(self, frame: Frame, note: Note | None = None) -> None:
+        """Append the contract's record of a stanza, with what is said of it."""
         self.begin_list()
-        self._append(stanza_record(frame))
+        self._append(stanza_record(frame, note.record if note else None))
+
+    def event(self, event: Event) -> None:
+        """Append a record of what happened."""
+        self.begin_list()
+        self._append(event_record(event))
 
     def record(self, record: Mapping[str, Any], text: str | None = None) -> None:  # noqa: ARG002 (for people)
         """Append a result record. The first is held back until a second one, or the end, tells what the document is."""

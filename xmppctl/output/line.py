@@ -24,8 +24,11 @@ def one_line(
     signs: Signs = heading.UNICODE,
     width: int | None = None,
     encodable: Callable[[str], str] | None = None,
+    note: str = "",
 ) -> str:
     """The frame as one line without its line break, cut to `width` cells where a terminal says so.
+
+    `note` stands before what the frame says.
 
     `encodable` turns text into what the stream's encoding can hold, before it is measured.
     """
@@ -34,6 +37,8 @@ def one_line(
     if specs:
         parts.append(f"{palette.xep}{specs}{palette.reset}")
     parts.append(f"{palette.dim}{heading.size(frame)}{palette.reset}")
+    if note:
+        parts.append(f"{palette.bold}{note}{palette.reset}")
     said = summary(frame)
     if said:
         parts.append(f"{palette.error if is_failure(frame) else palette.text}{said}{palette.reset}")

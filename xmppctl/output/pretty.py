@@ -46,13 +46,13 @@ class Pretty:
         self._encodable = encodable
         self._markup = Markup(palette, line_break=signs.line_break, ellipsis=signs.ellipsis, full=full)
 
-    def frame(self, frame: Frame, width: int | None = None) -> str:
-        """The frame over as many lines as it takes, the last one ended with a line break.
+    def frame(self, frame: Frame, width: int | None = None, note: str = "") -> str:
+        """The frame over as many lines as it takes, the last one ended with a line break; `note` ends its head.
 
         `width` is the terminal's, in cells; without one lines are not folded.
         """
         kind = frame.kind
-        lines = [self._head(frame, width)]
+        lines = [self._head(frame, width, note)]
         if kind != "stream" or frame.names or frame.raw.strip(b" \t\r\n"):
             self._xml(frame, width, lines)
         if is_failure(frame):
@@ -60,7 +60,7 @@ class Pretty:
         lines.append("")
         return "\n".join(lines)
 
-    def _head(self, frame: Frame, width: int | None) -> str:
+    def _head(self, frame: Frame, width: int | None, note: str) -> str:
         palette = self.palette
         if frame.kind == "stream" and not frame.names and not frame.raw.strip(b" \t\r\n"):
             plain = heading.head(frame, PLAIN, self.signs)
@@ -71,6 +71,8 @@ class Pretty:
             if specs:
                 line += f"  {palette.xep}{specs}{palette.reset}"
             line += f"  {palette.dim}{heading.size(frame)}{palette.reset}"
+        if note:
+            line += f"  {palette.bold}{note}{palette.reset}"
         if self._encodable is not None:
             line = self._encodable(line)
         return line if width is None else fold(line, width, indent="", hang=_HANG)

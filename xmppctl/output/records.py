@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from xmppctl.errors import XmppctlError
 from xmppctl.output.safe import substitute
+from xmppctl.stanza.event import Event
 from xmppctl.stanza.frame import Frame
 
 SCHEMA: Final = 1
@@ -36,8 +37,8 @@ def utc_time(time: float) -> str:
     return f"{text}.{milli:03d}Z"
 
 
-def stanza_record(frame: Frame) -> dict[str, Any]:
-    """The frame as the contract's record, ready for `json_line`; absent values are left out.
+def stanza_record(frame: Frame, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The frame as the contract's record, ready for `json_line`; absent values are left out, `extra` put in.
 
     `xml` is the bytes of the wire as text: bytes that are not UTF-8 (only a torn rest can hold them) are U+FFFD.
     """
@@ -58,7 +59,19 @@ def stanza_record(frame: Frame) -> dict[str, Any]:
         record["body"] = body
     if frame.payloads:
         record["payloads"] = [payload_record(name) for name in frame.payloads]
+    if extra:
+        record |= extra
     record["xml"] = text
+    return record
+
+
+def event_record(event: Event) -> dict[str, Any]:
+    """What happened to a stream, as a record without what does not apply."""
+    record: dict[str, Any] = {"schema": SCHEMA, "time": utc_time(event.time), "event": event.name}
+    if event.text:
+        record["text"] = event.text
+    if event.frames:
+        record["count"] = event.frames
     return record
 
 

@@ -7,14 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from xmppctl.output import heading
-from xmppctl.output.base import Renderer
+from xmppctl.output.base import Note, Renderer
 from xmppctl.output.palette import COLORS, PLAIN, Palette
 from xmppctl.output.safe import safe
 from xmppctl.output.sink import Sink
+from xmppctl.stanza.event import Event
 from xmppctl.stanza.frame import Frame
 
 if TYPE_CHECKING:
     from xmppctl.output.pretty import Pretty
+    from xmppctl.stanza.statistics import Summary
+
+Form = Literal["pretty", "line", "raw"]
 
 __all__ = ["Renderer", "TextRenderer", "make_renderer", "wants_color"]
 
@@ -25,7 +29,7 @@ def make_renderer(
     stream: IO[Any] | None,
     color: str = "auto",
     width: int | None = None,
-    form: Literal["pretty", "line"] = "pretty",
+    form: Form = "pretty",
     full: bool = False,
     has_xml: bool = False,
     environ: Mapping[str, str] = os.environ,
@@ -33,8 +37,8 @@ def make_renderer(
     """The renderer for `output` (text, json, jsonl, xml) on `stream`, a text or binary stream (None: closed).
 
     `width` in cells overrides the terminal's; lines are only folded where one of the two is known. `form` chooses how
-    text shows a frame: laid out, or in one line. `full` unfolds long text. `has_xml` says that the command's results
-    are stanzas; without it `-o xml` is a UsageError, here, before anything is sent.
+    text shows a frame: laid out, in one line, or as its bytes and nothing else. `full` unfolds long text. `has_xml`
+    says that the command's results are stanzas; without it `-o xml` is a UsageError, here, before anything is sent.
     """
     sink = Sink(stream)
     if output == "jsonl" or output == "json":
@@ -75,7 +79,7 @@ class TextRenderer(Renderer):
         palette: Palette = PLAIN,
         *,
         width: int | None = None,
-        form: Literal["pretty", "line"] = "pretty",
+        form: Form = "pretty",
         full: bool = False,
     ) -> None:
         super().__init__(sink)
@@ -88,18 +92,43 @@ class TextRenderer(Renderer):
         self._on_terminal = sink.is_terminal
         self._pretty: Pretty | None = None
 
-    def frame(self, frame: Frame) -> None:
+    def frame(self, frame: Frame, note: Note | None = None) -> None:
         """Show a frame."""
+        said = "" if note is None else note.text
         if self._form == "pretty":
             if self._pretty is None:
                 self._pretty = self._make_pretty()
-            self.sink.write(self._pretty.frame(frame, self._width()))
+            self.sink.write(self._pretty.frame(frame, self._width(), said))
+            return
+        if self._form == "raw":
+            self._raw(frame)
             return
         from xmppctl.output.line import one_line
 
         line = one_line(
-            frame, self._palette, signs=self._signs, width=self._width(), encodable=self._encodable
+            frame, self._palette, signs=self._signs, width=self._width(), encodable=self._encodable, note=said
         )
+        self.sink.write(line + "\n")
+
+    def _raw(self, frame: Frame) -> None:
+        """The bytes of the wire; on a terminal only what it can show and does not act on."""
+        if self._on_terminal:
+            self.sink.write(safe(frame.text, newlines="keep"))
+        else:
+            self.sink.write_bytes(frame.raw)
+
+    def event(self, event: Event) -> None:
+        """Show what happened; raw bytes have no place for it."""
+        if self._form == "raw":
+            return
+        line = heading.event_line(event, self._palette, self._signs)
+        if self._encodable is not None:
+            line = self._encodable(line)
+        width = self._width()
+        if width is not None:
+            from xmppctl.output.wrap import fold
+
+            line = fold(line, width, indent="", hang="    ")
         self.sink.write(line + "\n")
 
     def record(self, record: Mapping[str, Any], text: str | None = None) -> None:
@@ -134,6 +163,13 @@ class TextRenderer(Renderer):
         )
         if shown:
             self.sink.write(shown)
+
+    def statistics(self, summary: Summary) -> None:
+        """Show a stream in numbers: a few lines, and tables."""
+        from xmppctl.output.stats import text
+
+        shown = text(summary, self._palette, width=self._width(), encodable=self.sink.encodable)
+        self.sink.write(shown)
 
     def _width(self) -> int | None:
         """Asked for each time, since a window can be resized."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from io import FileIO
 from typing import IO, Any, Final, NoReturn
 
 from xmppctl.errors import Interrupted, OutputClosed, OutputFailed, Terminated
@@ -139,7 +140,10 @@ def _binary(stream: IO[Any] | None) -> Any:
     buffer = getattr(stream, "buffer", None)
     if buffer is not None:
         stream.flush()  # what was printed before us stays before us
-        return buffer
+        # Each record is flushed anyway; and a thread that is stuck in a pipe must not hold the lock of Python's buffer,
+        # which the interpreter wants at its end.
+        raw = getattr(buffer, "raw", None)
+        return raw if isinstance(raw, FileIO) else buffer
     return None if hasattr(stream, "encoding") else stream
 
 

@@ -8,7 +8,8 @@ take it for (XML 1.0 section 2.11); and a declaration that the stanza's own stre
 written into its start tag.
 
 A processing instruction before each stanza tells its direction and time; parts of the stream that are no element of
-their own (header, footer, keep-alive, torn rest) are processing instructions only, their text in `xml`.
+their own (header, footer, keep-alive, torn rest) are processing instructions only, their text in `xml`, and so is what
+happened to the stream.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Any, Final
 from xml.sax.saxutils import quoteattr
 
 from xmppctl.errors import UsageError
-from xmppctl.output.base import Renderer
-from xmppctl.output.records import utc_time
+from xmppctl.output.base import Note, Renderer
+from xmppctl.output.records import event_record, utc_time
 from xmppctl.output.safe import substitute
 from xmppctl.output.sink import Sink
+from xmppctl.stanza.event import Event
 from xmppctl.stanza.frame import CLIENT_CONTEXT, Frame
 
 ROOT: Final = "xmppctl:log"
@@ -45,18 +47,31 @@ class XmlDocument(Renderer):
         super().__init__(sink)
         self._context: Mapping[str, str] | None = None
 
-    def frame(self, frame: Frame) -> None:
-        """Append a frame."""
+    def frame(self, frame: Frame, note: Note | None = None) -> None:
+        """Append a frame, with what is said of it in the instruction before it."""
         text = ""
         if self._context is None:
             self._context = {prefix: uri for prefix, uri in frame.context.items() if prefix != "xmppctl"}
             text = _document_head(self._context)
         where = f"direction={quoteattr(frame.direction)} time={quoteattr(utc_time(frame.time))}"
+        if note is not None:
+            where += "".join(f" {name}={_quoted(str(value))}" for name, value in note.record.items())
         if frame.kind == "stream":
             text += f"<?stream {where} xml={self._ascii(_quoted(frame.text), _all_references)}?>\n"
         else:
             text += f"<?frame {where}?>\n{self._element(frame)}\n"
         self.sink.write_bytes(text.encode("utf-8", "replace"))
+
+    def event(self, event: Event) -> None:
+        """Append what happened."""
+        self.begin_list()
+        facts = {"name": event.name} | {
+            name: str(value) for name, value in event_record(event).items() if name not in ("schema", "event")
+        }
+        said = "".join(
+            f" {name}={self._ascii(_quoted(value), _all_references)}" for name, value in facts.items()
+        )
+        self.sink.write_bytes(f"<?event{said}?>\n".encode("utf-8", "replace"))
 
     def _element(self, frame: Frame) -> str:
         text = element_text(frame, self._context or {})

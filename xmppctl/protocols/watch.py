@@ -1,14 +1,16 @@
-"""Watching a stream: every frame both ways that a filter wants, counted, and what was lost on the way told."""
+"""Watching a live stream: how long it goes on, how it ends, and what was lost on the way told."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from time import monotonic
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable
+from time import monotonic, time
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xmppctl.errors import DeadlineExceeded, OutputClosed
+from xmppctl.stanza.event import Event
 
 if TYPE_CHECKING:
+    from xmppctl.protocols.view import View
     from xmppctl.session.base import Session
     from xmppctl.stanza.frame import Frame
 
@@ -18,7 +20,7 @@ BURST_SECONDS: Final = 5.0
 
 
 class Losses:
-    """Counts stanzas that a daemon could not hand over in time. `tell` gets one line for each burst of them."""
+    """Counts stanzas that came faster than they were read. `tell` gets one line for each burst of them."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self.total = 0
@@ -47,60 +49,137 @@ def _stanzas(count: int) -> str:
     return f"{count:,} stanza{'' if count == 1 else 's'}"
 
 
-class Watcher:
-    """Shows frames that `wanted` selects, up to `count` of them (None: all). Its `take` is the session's tap."""
+async def follow(
+    session: Session,
+    view: View,
+    *,
+    idle: float | None = None,
+    output: int | None = None,
+    redraw: Redraw | None = None,
+) -> None:
+    """Return when the view is done, or showed nothing for `idle` seconds.
 
-    def __init__(
-        self, show: Callable[[Frame], None], wanted: Callable[[Frame], bool], count: int | None = None
-    ) -> None:
-        self.shown = 0
-        self._show = show
-        self._wanted = wanted
-        self._count = count
-        self._last = 0.0  # when a frame was shown
+    `output` is the descriptor of the pipe that is written to: OutputClosed as soon as nobody reads it. `redraw` is
+    done now and then. Raises DeadlineExceeded where the session's deadline passes, with a message that says what was
+    missing.
+    """
+    clock = Clock(view, idle)
+    try:
+        while not view.done:
+            if clock.idle:
+                return
+            left = clock.left()
+            if redraw is not None:
+                left = redraw.seconds if left is None else min(left, redraw.seconds)
+            over = await _wait(session, view, left, output)
+            clock.look(left if over else None)
+            if redraw is not None:
+                redraw.draw()
+    except DeadlineExceeded:
+        judge_deadline(view)
+
+
+class Redraw(NamedTuple):
+    """What has to be done at least every so many `seconds`."""
+
+    seconds: float
+    draw: Callable[[], None]
+
+
+class Clock:
+    """Tells how long a view can be left alone: until it is idle, or a request is overdue."""
+
+    def __init__(self, view: View, idle: float | None) -> None:
+        self._view = view
+        self._idle = idle
+        self._began = monotonic()
 
     @property
-    def done(self) -> bool:
-        """Whether as many were shown as were asked for."""
-        return self._count is not None and self.shown >= self._count
+    def idle(self) -> bool:
+        """Whether nothing was shown for as long as that may be."""
+        left = self._idle_left()
+        return left is not None and left <= 0
 
-    def take(self, frame: Frame) -> None:
-        """A frame of the wire. Raises what `show` raises."""
-        if self.done or not self._wanted(frame):
-            return
-        self.shown += 1
-        self._last = monotonic()
-        self._show(frame)
+    def left(self) -> float | None:
+        """Seconds until there is something to do; None where there is nothing to wait for."""
+        idle, due = self._idle_left(), self._view.due
+        if due is None:
+            return idle
+        overdue = max(due - time(), 0.0)
+        return overdue if idle is None else min(idle, overdue)
 
-    async def follow(self, session: Session, *, idle: float | None = None, output: int | None = None) -> None:
-        """Return when enough was shown, or nothing was for `idle` seconds.
+    def look(self, waited: float | None) -> None:
+        """Time has gone by; `waited` seconds where nothing else ended the wait."""
+        due = self._view.due
+        if due is not None:
+            # Where a wait for a request that becomes overdue has ended, it is overdue, whatever the clock says.
+            self._view.overdue(time() if waited is None else max(time(), min(due, time() + waited)))
 
-        `output` is the descriptor of the pipe that is written to: OutputClosed as soon as nobody reads it. Raises
-        DeadlineExceeded where the session's deadline passes, with a message that says how many were missing.
-        """
-        self._last = monotonic()
-        try:
-            while not self.done:
-                left = None if idle is None else self._last + idle - monotonic()
-                if left is not None and left <= 0:
-                    return
-                await self._wait(session, left, output)
-        except DeadlineExceeded:
-            if self._count is None:
-                return
-            raise DeadlineExceeded(
-                f"time ran out after {self.shown} of {self._count} stanzas",
-                hint="allow more time with --timeout SECONDS, or let the filter take more",
-            ) from None
+    def _idle_left(self) -> float | None:
+        if self._idle is None:
+            return None
+        return max(self._began, self._view.shown_at) + self._idle - monotonic()
 
-    async def _wait(self, session: Session, seconds: float | None, output: int | None) -> None:
-        """Wait until enough was shown or `seconds` are over."""
-        doing = "watching"
-        try:
-            if output is None:
-                await session.wait(lambda: self.done, seconds, doing=doing)
-            elif await session.wait_readable(output, unless=lambda: self.done, timeout=seconds, doing=doing):
-                raise OutputClosed("the reader of the output has gone")
-        except DeadlineExceeded:
-            if seconds is None or session.deadline.passed:
-                raise
+
+def read_through(
+    items: Iterable[Frame | Event], view: View, *, idle: float | None = None, redraw: Redraw | None = None
+) -> str:
+    """Show what was kept of a stream, until the view is done or nothing is left. Returns why it ended.
+
+    Time is that of the frames: `idle` seconds of theirs without one that is shown end it, requests become overdue.
+    """
+    shown, last = view.shown, None
+    for item in items:
+        if idle is not None and last is not None and item.time - last >= idle:
+            return f"nothing was shown for {idle:g} s"
+        if view.due is not None and item.time >= view.due:
+            view.overdue(item.time)
+        if isinstance(item, Event):
+            view.event(item)
+        else:
+            view.take(item)
+        if last is None or view.shown != shown:
+            shown, last = view.shown, item.time
+        if redraw is not None:
+            redraw.draw()
+        if view.done:
+            return "enough was shown"
+    return "the input has ended"
+
+
+def judge_deadline(view: View) -> None:
+    """Time is over. Raises DeadlineExceeded where more was asked for."""
+    wish = view.wish
+    if wish.expectations:
+        raise wish.expectations.late() from None
+    if wish.limit is not None:
+        raise DeadlineExceeded(
+            f"time ran out after {view.shown} of {wish.limit} stanzas",
+            hint="allow more time with --timeout SECONDS, or let the filter take more",
+        ) from None
+
+
+def judge_end(view: View, why: str) -> None:
+    """It has ended as it should; `why` says how. Raises ExpectationFailed where something else was expected."""
+    if view.wish.expectations and not view.wish.expectations.met:
+        raise view.wish.expectations.failed(why)
+
+
+async def _wait(session: Session, view: View, seconds: float | None, output: int | None) -> bool:
+    """Wait until there is something to do, or `seconds` are over; whether they are."""
+    doing, due = "watching", view.due
+
+    def called() -> bool:
+        # A request that waits for its reply from now on has a time of its own.
+        return view.done or view.due != due
+
+    try:
+        if output is None:
+            await session.wait(called, seconds, doing=doing)
+        elif await session.wait_readable(output, unless=called, timeout=seconds, doing=doing):
+            raise OutputClosed("the reader of the output has gone")
+    except DeadlineExceeded:
+        if seconds is None or session.deadline.passed:
+            raise
+        return True
+    return False

@@ -70,6 +70,10 @@ is in seconds since the epoch. The stream headers in force come first, with know
 what follows, and were not just sent; so does each new stream's where the filter does not want it. The terms `body:~`
 and `xpath:` may take any time: the daemon refuses them where they are wrong, and the client evaluates them.
 
+Between frames, `<event xmlns='urn:xmppctl:daemon:1' name='offline' time='SECONDS'>` tells that the daemon has lost its
+connection to the server, its text why, and name='online' that it is back, the text the full JID and whether the stream
+was resumed.
+
 Slow readers. A client that reads too slowly loses its oldest messages, presence, incoming requests and frames, never
 replies and stream headers; it is told, where they would have been, with `<dropped xmlns='urn:xmppctl:daemon:1'
 count='N'/>`. One that leaves 8 MiB of replies unread is disconnected.
@@ -101,6 +105,7 @@ from typing import TYPE_CHECKING, Final
 from xmppctl.errors import DaemonError, XmppctlError, by_name
 from xmppctl.session.acks import count
 from xmppctl.stanza import build
+from xmppctl.stanza.event import Event
 from xmppctl.stanza.frame import NS_STANZAS, Frame
 
 if TYPE_CHECKING:
@@ -139,6 +144,24 @@ def error_of(reply: Frame) -> XmppctlError | None:
     kind = by_name(found.get("name", ""))
     message, hint = "".join(found.itertext()), found.get("hint", "")
     return (kind or DaemonError)(message, hint=hint)
+
+
+def event(change: Event) -> str:
+    """The element that tells those who watch of a change of the connection."""
+    attributes = {"name": change.name, "time": repr(change.time)}
+    return payload("event", build.escape(build.legal(change.text)), attributes)
+
+
+def changed(nonza: Frame) -> Event | None:
+    """The change that an <event/> tells of; None for any other element, and for a change that is not known here."""
+    name = nonza.attributes.get("name")
+    if nonza.names[0] != f"{NS_DAEMON} event" or name not in ("online", "offline"):
+        return None
+    try:
+        time = float(nonza.attributes.get("time", ""))
+    except ValueError:
+        return None
+    return Event("online" if name == "online" else "offline", time, "".join(nonza.element().itertext()))
 
 
 def lost(nonza: Frame) -> int | None:

@@ -41,6 +41,11 @@ class Observation:
             if frame is not None:
                 self._observer.take(frame)
             return
+        change = local.changed(nonza)
+        if change is not None:
+            if self._observer.event is not None:
+                self._observer.event(change)
+            return
         count = local.lost(nonza)
         if count is not None:
             self._observer.dropped(count)

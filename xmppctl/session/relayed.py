@@ -12,12 +12,10 @@ from typing import Final
 
 from xmppctl.errors import DaemonError, MalformedInput
 from xmppctl.session.local import NS_DAEMON
-from xmppctl.stanza.build import check_text, declarations
-from xmppctl.stanza.frame import CLIENT_CONTEXT, Direction, Frame
-from xmppctl.stanza.splitter import Splitter, StreamViolation
+from xmppctl.stanza.build import check_text
+from xmppctl.stanza.frame import Frame
+from xmppctl.stanza.resplit import Way, part_of
 
-#: The stream that frames stand in while no header is known.
-_UNKNOWN_HEADER: Final = f"<stream:stream{declarations(CLIENT_CONTEXT)}>".encode()
 #: Text that grows by more than base64 would is sent as that from this size on: what carries a stanza of the largest
 #: size must stay small enough to be taken.
 _LARGE: Final = 256 * 1024
@@ -32,9 +30,9 @@ def encode(frame: Frame, *, known: bool = False) -> bytes:
     marks = b" known='true'" if known else b""
     raw = frame.raw
     if frame.kind == "stream":
-        part = _part(frame)
-        marks += b" part='%s'" % part
-        plain = part != b"rest" or _is_text(raw)
+        part = part_of(frame)
+        marks += b" part='%s'" % part.encode()
+        plain = part != "rest" or _is_text(raw)
     else:
         plain = True  # an XML parser has read it
     text = _escaped(raw) if plain else None
@@ -42,17 +40,6 @@ def encode(frame: Frame, *, known: bool = False) -> bytes:
         text = b64encode(raw)
         marks += b" encoding='base64'"
     return b"%s dir='%s' time='%r'%s>%s</frame>" % (_HEAD, frame.direction.encode(), frame.time, marks, text)
-
-
-def is_header(frame: Frame) -> bool:
-    """Whether it is a stream header (RFC 6120 section 4.2)."""
-    return frame.kind == "stream" and _part(frame) == b"header"
-
-
-def _part(frame: Frame) -> bytes:
-    if not frame.names:
-        return b"rest"
-    return b"footer" if frame.raw.startswith(b"</") else b"header"
 
 
 def _is_text(raw: bytes) -> bool:
@@ -78,58 +65,11 @@ def _unescaped(text: bytes) -> bytes:
     return text.replace(b"&lt;", b"<").replace(b"&gt;", b">").replace(b"&amp;", b"&")
 
 
-class _Way:
-    """One direction of the stream, as far as it was told."""
-
-    def __init__(self, direction: Direction) -> None:
-        self._splitter = Splitter(direction)
-        self._direction: Direction = direction
-        self._header = _UNKNOWN_HEADER
-        self._reopen()
-
-    def header(self, raw: bytes, time: float) -> Frame:
-        """The header with these bytes: a new stream begins."""
-        self._splitter.reset()
-        frame = self._feed(raw, time)
-        if frame is not None:
-            self._header = raw
-            return frame
-        self._header = _UNKNOWN_HEADER
-        self._reopen()
-        return self.rest(raw, time)
-
-    def take(self, raw: bytes, time: float) -> Frame:
-        """The element, or the footer, with these bytes."""
-        if self._splitter.closed:
-            self._reopen()
-        frame = self._feed(raw, time)
-        if frame is not None:
-            return frame
-        # Not what the daemon's splitter has seen, whatever the reason: what follows must not suffer for it.
-        self._reopen()
-        return self.rest(raw, time)
-
-    def rest(self, raw: bytes, time: float) -> Frame:
-        """Bytes that are no element."""
-        return Frame(raw, direction=self._direction, time=time, context=self._splitter.context)
-
-    def _feed(self, raw: bytes, time: float) -> Frame | None:
-        try:
-            found = self._splitter.feed(raw, time)
-        except StreamViolation:
-            return None
-        return found[0] if len(found) == 1 and found[0].raw == raw else None
-
-    def _reopen(self) -> None:
-        self._splitter.reset()
-        self._splitter.feed(self._header)
-
-
 class Relayed:
     """Makes frames of the `<frame/>`s of one attached stream."""
 
     def __init__(self) -> None:
-        self._ways = {"in": _Way("in"), "out": _Way("out")}
+        self._ways = {"in": Way("in"), "out": Way("out")}
 
     def take(self, told: Frame) -> Frame | None:
         """The frame that a `<frame/>` tells of; None for a stream header that was known, which is not to be shown.

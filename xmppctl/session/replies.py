@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from xmppctl.errors import BadJid
 from xmppctl.stanza.jid import Jid
+from xmppctl.stanza.jid import prepared as prepared_jid
 
 if TYPE_CHECKING:
     from xmppctl.stanza.frame import Frame
@@ -87,9 +87,4 @@ class Replies:
 
 def prepared(jid: str | None) -> str | None:
     """A JID that came from the network, prepared for comparison; as it is where it is none."""
-    if jid is None:
-        return None
-    try:
-        return str(Jid.parse(jid))
-    except BadJid:
-        return jid
+    return None if jid is None else prepared_jid(jid)[0]

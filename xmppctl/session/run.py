@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xmppctl.session.connection import OnFrame
     from xmppctl.session.established import Established
     from xmppctl.session.login import Step
+    from xmppctl.stanza.event import Event
     from xmppctl.stanza.frame import Frame
 
 T = TypeVar("T")
@@ -30,13 +31,15 @@ class Observer(NamedTuple):
 
     A daemon sends only what fits all `terms` of the filter language; a stream of our own shows everything. `take` gets
     the frames, `dropped` hears how many were lost, where they would have been, because they were read too slowly.
-    `only`: the command wants no stanzas besides, but the replies to its own.
+    `only`: the command wants no stanzas besides, but the replies to its own. `event` hears when the daemon loses its
+    connection, and when it has it again.
     """
 
     terms: tuple[str, ...]
     take: OnFrame
     dropped: Callable[[int], None]
     only: bool = False
+    event: Callable[[Event], None] | None = None
 
 
 class Runner(Protocol):

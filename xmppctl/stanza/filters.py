@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xmppctl.errors import BadFilter, BadJid
 from xmppctl.stanza.frame import Frame
-from xmppctl.stanza.jid import Jid
+from xmppctl.stanza.jid import Jid, prepared
 
 if TYPE_CHECKING:
     from xmppctl.stanza.xpath import BadXPath
@@ -31,8 +30,6 @@ TYPES: Final = (
 )
 
 _ESCAPED: Final = re.compile(r"\\([,*\\])")
-#: RFC 7622 section 3.1. What is longer is no JID, and would fill the memory if it was remembered.
-_LONGEST_JID: Final = 3071
 _SEE_HELP: Final = "`xmppctl help filters` explains the terms"
 
 
@@ -231,30 +228,12 @@ def _jid_test(term: str, value: str) -> Callable[[str | None], bool]:
     def test(address: str | None) -> bool:
         if address is None:
             return False
-        full, bare = _prepared(address)
+        full, bare = prepared(address)
         if full in plain or bare in plain:
             return True
         return any(pattern.matches(full) or (covers and pattern.matches(bare)) for covers, pattern in globs)
 
     return test
-
-
-def _prepared(address: str) -> tuple[str, str]:
-    """An address of the wire prepared, full and bare; as it came if it is not a JID."""
-    return _remembered(address) if len(address) <= _LONGEST_JID else _prepare(address)
-
-
-@lru_cache(maxsize=1024)
-def _remembered(address: str) -> tuple[str, str]:
-    return _prepare(address)
-
-
-def _prepare(address: str) -> tuple[str, str]:
-    try:
-        jid = Jid.parse(address)
-    except BadJid:
-        return address, address.partition("/")[0]
-    return str(jid), jid.bare
 
 
 # -- content ----------------------------------------------------------------------------------------------------

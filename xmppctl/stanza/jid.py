@@ -8,11 +8,14 @@ importing it costs the whole library.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from xmppctl.errors import BadJid
 
 MAX_PART_BYTES: Final = 1023
+#: What is longer is no JID (section 3.1), and would fill the memory if it was remembered.
+_LONGEST: Final = 3 * MAX_PART_BYTES + 2
 
 _LOCAL_FORBIDDEN: Final = re.compile(r"""["&'/:<>@\s\x00-\x1f\x7f]""")
 _DOMAIN_ASCII: Final = re.compile(
@@ -54,6 +57,24 @@ class Jid(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.bare}/{self.resource}" if self.resource else self.bare
+
+
+def prepared(address: str) -> tuple[str, str]:
+    """An address that came from the network, prepared for comparison: full, and bare; as it came if it is no JID."""
+    return _remembered(address) if len(address) <= _LONGEST else _apart(address)
+
+
+@lru_cache(maxsize=1024)
+def _remembered(address: str) -> tuple[str, str]:
+    return _apart(address)
+
+
+def _apart(address: str) -> tuple[str, str]:
+    try:
+        jid = Jid.parse(address)
+    except BadJid:
+        return address, address.partition("/")[0]
+    return str(jid), jid.bare
 
 
 def _bad(text: str, why: str) -> BadJid:

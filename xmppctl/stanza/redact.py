@@ -19,6 +19,7 @@ from xml.parsers import expat
 from xmppctl.stanza.build import declarations
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.names import SEPARATOR, spaced
+from xmppctl.stanza.spans import marker, replaced
 from xmppctl.stanza.splitter import TAG
 
 _SASL: Final = "urn:ietf:params:xml:ns:xmpp-sasl"
@@ -215,15 +216,7 @@ class _Scan:
 
 def _replace(raw: bytes, spans: Sequence[Span]) -> bytes:
     """`raw` with each outermost span replaced by a marker that tells its length."""
-    parts: list[bytes] = []
-    done = 0
-    for begin, end in sorted(spans, key=lambda span: (span[0], -span[1])):
-        if begin < done:
-            continue
-        parts += [raw[done:begin], b"[redacted:%d]" % (end - begin)]
-        done = end
-    parts.append(raw[done:])
-    return b"".join(parts)
+    return replaced(raw, [(begin, end, marker(end - begin)) for begin, end in spans])
 
 
 def _redact_torn(frame: Frame) -> Frame:
@@ -241,4 +234,4 @@ def _blank(frame: Frame) -> Frame:
     """A frame that does not parse although it is said to hold a secret: only its name and namespaces stay."""
     name = re.match(rb"\s*<([^\s/>\"'=]+)", frame.raw)
     tag = name.group(1) if name else b"unparsed"
-    return frame.with_raw(b"<%s>[redacted:%d]</%s>" % (tag, len(frame.raw), tag), frame.names[:1])
+    return frame.with_raw(b"<%s>%s</%s>" % (tag, marker(len(frame.raw)), tag), frame.names[:1])

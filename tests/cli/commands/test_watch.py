@@ -11,6 +11,7 @@ from tests.cli.conftest import Terminal
 from xmppctl.cli.app import App
 from xmppctl.cli.entry import run
 from xmppctl.errors import Interrupted, OutputClosed
+from xmppctl.stanza.event import Event
 from xmppctl.stanza.splitter import Splitter
 
 ACCOUNT = ("--jid", "romeo@montague.example")
@@ -201,7 +202,13 @@ def test_what_was_lost_is_told_once_for_a_burst_and_at_the_end_and_is_no_failure
 
     code, stdout, stderr, _ = observed(play, "-o", "jsonl", *quiet)
     assert code == 0
-    assert [json.loads(line)["xml"] for line in stdout.splitlines()] == [HI, HI]
+    records = [json.loads(line) for line in stdout.splitlines()]
+    assert [record.get("xml", (record.get("event"), record.get("count"))) for record in records] == [
+        HI,
+        ("lost", 3),
+        ("lost", 4),
+        HI,
+    ]
     assert [line.partition(": they")[0] for line in stderr.splitlines()] == [
         "xmppctl: lost 3 stanzas",
         "xmppctl: lost 7 stanzas in all",
@@ -220,3 +227,73 @@ def test_what_was_lost_is_told_however_it_ends():
 def test_the_help_says_what_becomes_of_a_slow_reader(capsys):
     run(["watch", "--help"], App())
     assert "exit code stays 0" in " ".join(capsys.readouterr().out.split())
+
+
+def test_what_is_expected_ends_it_and_is_what_is_shown(run_cli):
+    ran = run_cli("watch", "--expect", "kind:message", "body:hi", "-o", "jsonl", script=deliver(PING, HI, HI))
+    assert ran.code == 0 and [record["xml"] for record in ran.records] == [HI]
+
+
+def test_terms_beside_an_expectation_decide_what_is_shown(run_cli):
+    words = ("kind:iq", "-dir:out", "--expect", "body:hi", "-o", "jsonl")
+    ran = run_cli("watch", *words, script=deliver(PING, HI))
+    assert ran.code == 0 and [record["xml"] for record in ran.records] == [PING]
+
+
+def test_what_does_not_come_in_time_is_6_and_another_end_is_7(run_cli):
+    late = run_cli("watch", "--expect", "body:bye", "--timeout", "5", script=deliver(HI))
+    assert late.code == 6 and "body:bye" in late.stderr
+    words = ("watch", "kind:message", "--expect", "body:bye", "--count", "1")
+    other = run_cli(*words, script=deliver(HI))
+    assert other.code == 7 and "body:bye" in other.stderr
+
+
+def test_pairs_are_shown_together(run_cli):
+    ran = run_cli("watch", "--pair", "xep:0199", "-o", "jsonl", script=deliver(PING, HI))
+    shown = [(record["type"], record.get("pair")) for record in ran.records]
+    assert ran.code == 0 and ("get", "request") in shown and ("error", "reply") in shown
+
+
+def test_what_is_shown_is_recorded(run_cli, tmp_path):
+    file = tmp_path / "r"
+    ran = run_cli("watch", "kind:message", "--record", str(file), "-o", "jsonl", script=deliver(HI, PING))
+    assert ran.code == 0 and len(ran.records) == 1
+    again = run_cli("replay", str(file), "-o", "jsonl", account=())
+    assert again.records == ran.records
+
+
+def test_carbons_and_a_priority(run_cli):
+    words = ("watch", "--carbons", "--priority", "-5")
+    ran = run_cli(
+        *words,
+        responder=lambda frame: [f"<iq type='result' id='{frame.id}'/>"] if frame.kind == "iq" else None,
+    )
+    assert any("urn:xmpp:carbons:2 enable" in frame.payloads for frame in ran.sent)
+    assert any(b"<priority>-5</priority>" in frame.raw for frame in ran.sent)
+
+
+def test_a_priority_of_no_presence_is_refused(run_cli):
+    ran = run_cli("watch", "--presence", "none", "--priority", "1")
+    assert ran.code == 2 and ran.session is None
+
+
+def test_statistics_are_shown_at_the_end(run_cli):
+    ran = run_cli("watch", "--stats", "-o", "jsonl", script=deliver(HI, HI))
+    (found,) = ran.records
+    assert found["event"] == "stats" and {"kind": "message chat"}.items() <= found["kinds"][0].items()
+
+
+def test_a_daemon_sends_all_where_a_reply_or_more_than_one_filter_may_be_wanted():
+    for words in (("kind:iq", "--pair"), ("kind:iq", "--expect", "kind:message"), ("--stats", "kind:iq")):
+        assert observed(lambda _: None, *words)[3].terms == ()
+    assert observed(lambda _: None, "--expect", "kind:message", "--timeout", "1")[3].terms == (
+        "kind:message",
+    )
+
+
+def test_changes_of_the_connection_are_shown():
+    def play(observe):
+        observe.event(Event("offline", 12.0, "reset\x1b[2J"))
+
+    _, stdout, _, _ = observed(play)
+    assert "connection lost: reset\\x1b[2J" in stdout

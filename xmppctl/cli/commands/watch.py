@@ -2,97 +2,121 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from xmppctl.cli import complete
-from xmppctl.cli.options import positive_duration
-from xmppctl.cli.tree import Command
+from xmppctl.cli.viewing import TermsCommand, Viewing, Wishes, view_options
+from xmppctl.errors import DeadlineExceeded, UsageError
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from xmppctl.cli.app import App
     from xmppctl.session.base import Session
 
-_NEGATED = re.compile(r"-[a-z]+:.")
-#: Stands before a negated term while click looks for options.
-_SHIELD = "\0"
+_PRESENCES = ("available", "chat", "away", "xa", "dnd", "none")
 
 
-class _Watch(Command):
-    """Takes `-type:error` for the term that it is."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Hide negated terms from the option parser."""
-        return super().parse_args(ctx, [_SHIELD + word if _NEGATED.match(word) else word for word in args])
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """What begins with a minus can be an option or a negated term."""
-        terms = [] if incomplete.startswith("--") else complete.filter_terms(ctx, self.params[0], incomplete)
-        return super().shell_complete(ctx, incomplete) + terms
-
-
-def _unshield(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(word.removeprefix(_SHIELD) for word in words)
-
-
-@click.command(cls=_Watch)
-@click.argument(
-    "terms", nargs=-1, metavar="[TERM...]", callback=_unshield, shell_complete=complete.filter_terms
-)
-@click.option("--count", type=click.IntRange(1), metavar="N", help="End after so many.")
-@click.option(
-    "--until-idle", "idle", metavar="DURATION", help="End when nothing was shown for so long (30s, 5m)."
-)
+@click.command(cls=TermsCommand)
+@view_options
 @click.option(
     "--presence",
-    type=click.Choice(["available", "chat", "away", "xa", "dnd", "none"]),
+    type=click.Choice(_PRESENCES),
     default="available",
     show_default=True,
     help="What to come online as; none stays invisible, and gets few messages.",
 )
-@click.option("--line", is_flag=True, help="One line for each, instead of its XML laid out.")
-@click.option("--full", is_flag=True, help="Show long texts whole.")
+@click.option(
+    "--priority",
+    type=click.IntRange(-128, 127),
+    metavar="N",
+    help="The priority of that presence (0); with a negative one the server keeps messages for others.",
+)
+@click.option(
+    "--carbons", is_flag=True, help="Have copies of what the account's other clients send and get (XEP-0280)."
+)
+@click.option(
+    "--stdin", "piped", is_flag=True, help="Read a stream, stanzas or a program's log from standard input."
+)
 @click.pass_obj
 def command(
-    app: App,
-    terms: tuple[str, ...],
-    count: int | None,
-    idle: str | None,
-    presence: str,
-    line: bool,
-    full: bool,
+    app: App, /, presence: str, priority: int | None, carbons: bool, piped: bool, **wishes: Any
 ) -> None:
     """Watch the live stream in both directions, from its first byte to its last.
 
     TERMs select: kind:iq, type:error, dir:in, from:juliet@*, with:JID, ns:urn:xmpp:ping, xpath:EXPR, and -TERM for
     what is not wanted; all must hold (xmppctl help filters). It goes on until --count, --timeout or Ctrl-C ends it.
 
+    With --expect it is an assertion for scripts: it ends with 0 when what is expected was seen, with 6 when --timeout
+    (30 seconds, unless it says otherwise) is over before, with 7 when --count or --until-idle ends it before. TERMs of
+    its own decide what is shown; without them that is what was expected.
+
     Through a daemon it shows the account's stream, with what other commands send, from now on and over reconnects.
-    Output that is read too slowly holds up nobody there: the oldest stanzas are lost. Standard error tells how many,
-    whatever -q says, and the exit code stays 0.
+    Output that is read too slowly holds up nobody: the oldest stanzas are lost. It is told how many, in the output and
+    on standard error, whatever -q says, and the exit code stays 0. A recording loses none.
+
+    --stdin reads what other programs have written: a stream, stanzas one after another, debug logs of slixmpp, Prosody
+    and ejabberd, and what xmppctl itself prints with -o jsonl and writes with --trace.
     """
+    view = Wishes(**wishes)
+    if presence == "none" and priority is not None:
+        raise UsageError("--priority is of a presence, and --presence none shows none")
+    if piped:
+        _refuse_session_options(presence, priority, carbons)
+        _watch_input(app, view)
+    else:
+        _watch_session(app, view, None if presence == "none" else presence, priority or 0, carbons)
+
+
+def _watch_session(app: App, wishes: Wishes, presence: str | None, priority: int, carbons: bool) -> None:
     from xmppctl.protocols.presence import appear
-    from xmppctl.protocols.watch import Losses, Watcher
+    from xmppctl.protocols.watch import follow, judge_end
     from xmppctl.session.run import Observer
-    from xmppctl.stanza.filters import compile_filter
 
-    wanted = compile_filter(terms)
-    pause = None if idle is None else positive_duration("--until-idle", idle)
-    renderer = app.renderer(has_xml=True, form="line" if line else "pretty", full=full)
-    renderer.begin_list()
-    watcher, losses = Watcher(renderer.frame, wanted, count), Losses(app.warn)
+    app.settings()  # what is wrong with the account is told before a file is made
+    follows = not wishes.expected or app.option("timeout") is not None
+    with Viewing(app, wishes, live=True) as viewing:
 
-    async def main(session: Session) -> None:
-        if presence != "none":
-            await appear(session, None if presence == "available" else presence, priority=0)
-        app.detail(f"watching as {session.jid}")
-        await watcher.follow(session, idle=pause, output=app.output_pipe)
+        async def main(session: Session) -> None:
+            if carbons:
+                from xmppctl.protocols.carbons import enable
 
-    try:
-        app.run(main, follow=True, observe=Observer(terms, watcher.take, losses.take, only=True))
-    finally:
-        losses.end()
+                await enable(session)
+            if presence is not None:
+                await appear(session, None if presence == "available" else presence, priority=priority)
+            app.detail(f"watching as {session.jid}")
+            await follow(
+                session,
+                viewing.view,
+                idle=wishes.idle,
+                output=app.output_pipe,
+                redraw=viewing.redraw,
+            )
+
+        observer = Observer(wishes.observed, viewing.take, viewing.lost, only=True, event=viewing.event)
+        app.run(main, follow=follows, observe=observer)
+    judge_end(viewing.view, "enough was shown, or nothing came any more")
+
+
+def _watch_input(app: App, wishes: Wishes) -> None:
+    """What is piped in, to its end."""
+    from xmppctl.cli.piped import frames
+    from xmppctl.protocols.watch import judge_deadline, judge_end, read_through
+    from xmppctl.session.deadline import Deadline
+
+    limit = Deadline(app.timeout(follow=True))
+    why = ""
+    with Viewing(app, wishes, live=False) as viewing:
+        view = viewing.view
+        try:
+            why = read_through(frames(app, view, limit, wishes.idle), view, redraw=viewing.redraw)
+        except DeadlineExceeded:
+            judge_deadline(view)
+            why = "time ran out"
+    judge_end(view, why)
+
+
+def _refuse_session_options(presence: str, priority: int | None, carbons: bool) -> None:
+    given = {"--presence": presence != "available", "--priority": priority is not None, "--carbons": carbons}
+    for option, is_given in given.items():
+        if is_given:
+            raise UsageError(f"{option} is for a session, and --stdin opens none")
