@@ -1,27 +1,24 @@
-"""The terms and options of views: what is a term, what belongs to an expectation, what is wrong before anything runs."""
+"""The terms and options of views: what is a term, what belongs to an expectation, what is refused at once."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import click
 import pytest
 
+from xmppctl.cli.app import App
 from xmppctl.cli.viewing import TermsCommand, Wishes, view_options
 from xmppctl.errors import BadFilter, UsageError
 
 
 def parsed(*words: str) -> dict[str, Any]:
-    import click
-
     seen: dict[str, Any] = {}
 
     @click.command(cls=TermsCommand)
     @view_options
     def command(**wishes: Any) -> None:
         seen.update(wishes)
-
-    class App:
-        options: dict[str, Any] = {}
 
     command.main(list(words), standalone_mode=False, obj=App())
     return seen
