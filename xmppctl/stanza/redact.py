@@ -19,7 +19,7 @@ from xml.parsers import expat
 from xmppctl.stanza.build import declarations
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.names import SEPARATOR, spaced
-from xmppctl.stanza.spans import marker, replaced
+from xmppctl.stanza.spans import MARKED, marker, replaced
 from xmppctl.stanza.splitter import TAG
 
 _SASL: Final = "urn:ietf:params:xml:ns:xmpp-sasl"
@@ -73,9 +73,6 @@ _SUSPICIOUS: Final = rb"<[^<>]*\b(?:%s)\b|\b(?:password|token)\s*=" % b"|".join(
     sorted({name.rpartition(" ")[2].encode() for name in _CONTENT | {_FIELD, _VALUE}})
 )
 _TAG_ATTRIBUTE: Final = rb"([^\s=<>\"']+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')"
-
-#: Nothing to take out; a frame may come here again when it is passed on.
-_DONE: Final = rb"(?:\[redacted:\d+\])?"
 
 Span = tuple[int, int]
 
@@ -160,7 +157,7 @@ class _Scan:
                 self._values.append((self._var(), (element.inside, len(self.raw))))
         registering = _REGISTER in self.names
         found += [span for var, span in self._values if self._is_private(var, registering)]
-        return [(begin, end) for begin, end in found if not re.fullmatch(_DONE, self.raw[begin:end])]
+        return [(begin, end) for begin, end in found if not re.fullmatch(MARKED, self.raw[begin:end])]
 
     def _is_private(self, var: str, registering: bool) -> bool:
         if var in self._private or (var == "key" and registering):

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 #: Where a part begins and ends, and what is put there.
 Edit = tuple[int, int, bytes]
+
+#: Nothing, or what `marker` gives: there is nothing to take out any more.
+MARKED: Final = rb"(?:\[redacted:\d+\])?"
 
 
 def marker(size: int) -> bytes:
