@@ -12,10 +12,18 @@ from xmppctl.stanza.pairs import Outcome, Pairs
 ME = "romeo@montague.example/orchard"
 
 
-def iq(way: str, type_: str, id_: str = "1", time: float = 0.0, **addresses: str) -> Frame:
+def iq(
+    way: str,
+    type_: str,
+    id_: str = "1",
+    time: float = 0.0,
+    namespace: str = "jabber:client",
+    raw: bytes = b"<iq/>",
+    **addresses: str,
+) -> Frame:
     attributes = {"type": type_, "id": id_}
     attributes |= {"from" if name == "sender" else name: jid for name, jid in addresses.items()}
-    return Frame(b"<iq/>", ["jabber:client iq"], [], attributes, direction=way, time=time)  # type: ignore[arg-type]
+    return Frame(raw, [f"{namespace} iq"], [], attributes, direction=way, time=time)  # type: ignore[arg-type]
 
 
 def run(*frames: Frame, pairs: Pairs | None = None) -> list[Outcome]:
@@ -65,6 +73,55 @@ def test_who_may_not(asked: dict[str, str], answers: dict[str, str]) -> None:
     reply = iq("in", "result", **answers)
     assert run(iq("out", "get", **asked), reply, pairs=pairs) == [Outcome(None, reply, None, "orphan")]
     assert [outcome.fate for outcome in pairs.rest()] == ["unanswered"]
+
+
+@pytest.mark.parametrize(
+    ("asks", "answered"),
+    [
+        ({"sender": "juliet@capulet.example/b", "to": ME}, {"to": "juliet@capulet.example/b"}),
+        ({"sender": "Capulet.example", "to": ME}, {"to": "capulet.example", "sender": ME}),
+        (
+            {"sender": "capulet.example", "to": ME},
+            {"to": "capulet.example", "sender": "romeo@montague.example"},
+        ),
+        ({"to": ME}, {}),
+        ({"to": ME}, {"to": "romeo@montague.example"}),
+        ({"to": ME}, {"to": "montague.example"}),
+        ({"sender": "romeo@montague.example", "to": ME}, {}),
+        ({}, {}),
+    ],
+)
+def test_others_ask_too(asks: dict[str, str], answered: dict[str, str]) -> None:
+    pairs = Pairs()
+    (outcome,) = run(iq("in", "set", **asks), iq("out", "result", **answered), pairs=pairs)
+    assert outcome.fate == "answered" and pairs.rest() == []
+
+
+def test_an_answer_to_somebody_who_has_not_asked_is_an_orphan() -> None:
+    asked = iq("in", "get", sender="juliet@capulet.example/b", to=ME)
+    assert [each.fate for each in run(asked, iq("out", "result", to="tybalt@capulet.example/b"))] == [
+        "orphan"
+    ]
+
+
+def test_whose_stream_it_is_is_learned_from_what_came_before() -> None:
+    before = iq("in", "get", "0", sender="montague.example", to=ME)
+    forged = run(before, iq("out", "get"), iq("in", "result", sender="evil@evil.example"))
+    lawful = run(before, iq("out", "get"), iq("in", "result", sender="Romeo@montague.example"))
+    assert [each.fate for each in (*forged, *lawful)] == ["orphan", "answered"]
+
+
+def test_a_component_has_many_addresses_that_are_not_mixed_up() -> None:
+    component = "jabber:component:accept"
+    clients = ["juliet@capulet.example/b", ME]
+    requests = [iq("in", "get", sender=each, to="rooms.example", namespace=component) for each in clients]
+    requests += [iq("in", "get", sender=ME, to="a@rooms.example", namespace=component)]
+    replies = [
+        iq("out", "result", sender="a@rooms.example", to=ME, namespace=component),
+        iq("out", "result", sender="rooms.example", to=ME, namespace=component),
+        iq("out", "result", sender="rooms.example/x", to=clients[0], namespace=component),
+    ]
+    assert [outcome.request for outcome in run(*requests, *replies)] == [requests[2], requests[1], None]
 
 
 def test_a_reply_goes_the_other_way() -> None:
@@ -120,6 +177,28 @@ def test_too_many_that_wait_give_up_the_oldest() -> None:
     assert pairs.due is not None and pairs.due <= 100.0
     assert pairs.overdue(100.0) == [Outcome(requests[0], None, None, "unanswered")]
     assert len(pairs.rest()) == 2
+
+
+def test_what_waits_is_bounded_in_bytes_as_well() -> None:
+    pairs = Pairs()
+    large = b" " * 1_000_000
+    run(
+        *[iq("in", "get", str(n), time=100.0, raw=large, sender=f"{n}.example") for n in range(100)],
+        pairs=pairs,
+    )
+    given_up = pairs.overdue(100.0)
+    assert {outcome.fate for outcome in given_up} == {"unanswered"}
+    assert [outcome.request.id for outcome in given_up if outcome.request][:2] == ["0", "1"]
+    assert len(given_up) + len(pairs.rest()) == 100 and len(given_up) >= 30
+
+
+def test_one_id_over_and_over_does_not_pile_up() -> None:
+    pairs = Pairs()
+    run(
+        *[iq("in", "get", time=100.0, sender="evil.example", to=f"{n}.example") for n in range(500)],
+        pairs=pairs,
+    )
+    assert len(pairs.overdue(100.0)) >= 300
 
 
 @pytest.mark.parametrize(

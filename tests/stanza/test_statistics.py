@@ -80,6 +80,38 @@ def test_round_trips_and_the_slowest_of_them() -> None:
         (0.099, "99", "urn:xmpp:ping"),
     ]
     assert len(summary.slowest) == 5
+    assert [(each.fate, each.seconds, each.name, each.peer) for each in summary.silent] == [
+        ("timeout", None, "ping", "a.example")
+    ]
+
+
+def test_who_asked_is_the_peer_of_a_request_that_came_in() -> None:
+    (request,) = frames(
+        "<iq type='get' id='1' from='Juliet@capulet.example/b' to='r@m.example/o'><q xmlns='u'/></iq>"
+    )
+    made = Statistics()
+    made.paired(Outcome(request, None, None, "unanswered"))
+    assert [each.peer for each in made.snapshot().silent] == ["juliet@capulet.example"]
+
+
+def test_frames_may_come_in_any_order_of_their_times() -> None:
+    taken = [frame for at in (7.0, 0.0, 20.0, 16.5) for frame in frames("<presence/>", start=at)]
+    taken += [frames("<presence/>", start=16.0 + number % 2 * 3)[0] for number in range(100)]
+    summary = counted(*taken).snapshot()
+    assert summary.span == 20.0
+    assert summary.recent == 102 / 5
+
+
+def test_the_present_rate_of_a_short_time_is_over_that_time() -> None:
+    assert counted(*frames(*["<presence/>"] * 3)).snapshot().recent == 3 / 2
+
+
+def test_bytes_of_all_peers_are_counted_when_their_table_is_full() -> None:
+    taken = frames(*[f"<message from='j{number}@x.example'/>" for number in range(1500)])
+    taken += frames(*[f"<message to='r{number}@x.example'/>" for number in range(1500)], way="out")
+    summary = counted(*taken).snapshot()
+    assert sum(size for *_, size in summary.peers) == sum(summary.bytes.values())
+    assert len(summary.peers) == 1001 and summary.peers[-1][0] == OTHERS
 
 
 def test_losses_add_up() -> None:

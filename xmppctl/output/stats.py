@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from time import monotonic
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, cast
 
+from xmppctl.errors import OutputClosed, OutputFailed
 from xmppctl.output.palette import COLORS, PLAIN, Palette
+from xmppctl.output.sink import Sink
 from xmppctl.output.table import table
 from xmppctl.output.wrap import cells, fold
-from xmppctl.stanza.namespaces import xep_of
-from xmppctl.stanza.statistics import Slow, Spread, Statistics, Summary
+from xmppctl.stanza.namespaces import spec_of, xep_of
+from xmppctl.stanza.statistics import Asked, Spread, Statistics, Summary
 
 if TYPE_CHECKING:
     from rich.live import Live as RichLive
 
 _ROWS: Final = 10
+#: How many rows a table has on a terminal, the first for which all tables find room. With fewer none tells anything:
+#: then the last tables have to wait for the end.
+_FEWER_ROWS: Final = (10, 7, 5, 4, 3)
 _REDRAW_SECONDS: Final = 0.5
 _NOTHING: Final = "-"
+_SERVER: Final = "(server)"
+_FATES: Final = {"timeout": "not in time", "unanswered": "no reply"}
 
 
 def text(
@@ -28,56 +37,48 @@ def text(
     encodable: Callable[[str], str] = str,
     rows: int = _ROWS,
 ) -> str:
-    """The summary as lines and tables of at most so many `rows`. What comes from the network is made safe here."""
+    """The summary as lines and tables of at most so many `rows`. What comes from the network is made safe here.
+
+    `width` in cells folds lines and cuts cells of tables; `encodable` turns text into what the stream's encoding holds.
+    """
+    ellipsis = "…" if encodable("…") == "…" else "..."
 
     def made(columns: Sequence[str], lines: Sequence[Sequence[object]], numbers: Sequence[int]) -> str:
-        more = len(lines) - rows
-        shown = _aligned(columns, [list(line) for line in lines[:rows]], numbers)
-        if more > 0:
-            shown.append([f"({more:,} more)", *[""] * (len(columns) - 1)])
+        # Saying that there is one more takes as much room as the one.
+        room = rows if len(lines) > rows + 1 else rows + 1
+        shown = _aligned(columns, [list(line) for line in lines[:room]], numbers)
+        if len(lines) > room:
+            shown.append([f"({len(lines) - room:,} more)", *[""] * (len(columns) - 1)])
         heads = [
-            name.rjust(max((cells(str(line[at])) for line in shown[:rows]), default=0))
+            name.rjust(max((cells(str(line[at])) for line in shown[:room]), default=0))
             if at in numbers
             else name
             for at, name in enumerate(columns)
         ]
-        return table(heads, shown, palette=palette, width=width, encodable=encodable)
+        return table(heads, shown, palette=palette, width=width, ellipsis=ellipsis, encodable=encodable)
 
     head = _head(summary, palette)
     parts = [
         "".join((line if width is None else fold(line, width, indent="", hang="  ")) + "\n" for line in head)
     ]
-    total = sum(summary.stanzas.values())
-    parts.append(
-        made(
-            ["kind", "stanzas", "share", "bytes"],
-            [(kind, f"{count:,}", _share(count, total), f"{size:,}") for kind, count, size in summary.kinds],
-            (1, 2, 3),
-        )
-    )
-    parts.append(
-        made(
-            ["namespace", "stanzas", "xep"],
-            [(name, f"{count:,}", xep_of(name) or _NOTHING) for name, count in summary.namespaces],
-            (1,),
-        )
-    )
-    parts.append(
-        made(
-            ["peer", "in", "out", "bytes"],
-            [(peer or "(server)", f"{i:,}", f"{o:,}", f"{size:,}") for peer, i, o, size in summary.peers],
-            (1, 2, 3),
-        )
-    )
-    parts.append(made(["error", "stanzas"], [(name, f"{count:,}") for name, count in summary.errors], (1,)))
-    parts.append(
-        made(["slowest", "peer", "namespace", "id"], [_slow_row(slow) for slow in summary.slowest], (0,))
-    )
+    parts += [made(*each) for each in _tables(summary)]
     return "\n".join(filter(None, parts))
 
 
 def record(summary: Summary) -> dict[str, Any]:
-    """The summary as a record: seconds and bytes as numbers, each table as an array of objects, the largest first."""
+    """The summary as a record; `schema` and `time` are added by the renderer.
+
+    `{"event":"stats","seconds":…,"stanzas":{"in":…,"out":…},"bytes":{"in":…,"out":…},"rate":…,"lost":…,
+    "sizes":{"min":…,"p50":…,"p90":…,"p99":…,"max":…},"kinds":[{"kind":…,"stanzas":…,"bytes":…}],
+    "namespaces":[{"namespace":…,"stanzas":…,"xep":…}],"peers":[{"peer":…,"in":…,"out":…,"bytes":…}],
+    "errors":[{"condition":…,"stanzas":…}],"iq":{"min":…,"p50":…,"p90":…,"p99":…,"max":…,"answered":…,"timeouts":…,
+    "unanswered":…,"orphans":…},"slowest":[REQUEST],"silent":[REQUEST]}`, where a REQUEST is
+    `{"seconds":…,"peer":…,"namespace":…,"name":…,"id":…,"fate":…}`.
+
+    Times are seconds, sizes bytes, `rate` stanzas a second. Arrays have the largest first; `(others)`, the last row of
+    one that is full, stands for all that found no room. The peer of the server itself is empty. Absent values are left
+    out, as are the spreads of nothing.
+    """
     return {
         "event": "stats",
         "seconds": round(summary.span, 3),
@@ -96,29 +97,35 @@ def record(summary: Summary) -> dict[str, Any]:
         ],
         "errors": [{"condition": name, "stanzas": count} for name, count in summary.errors],
         "iq": {**_spread_record(summary.trips, 6), **_fates(summary)},
-        "slowest": [_slow_record(slow) for slow in summary.slowest],
+        "slowest": [_asked_record(asked) for asked in summary.slowest],
+        "silent": [_asked_record(asked) for asked in summary.silent],
     }
 
 
 class Live:
-    """The numbers on a terminal, brought up to date in place until `close`, which takes them away again."""
+    """The numbers on a terminal, brought up to date in place until `close`, which takes them away again.
+
+    Raises OutputClosed and OutputFailed as a `Sink` does, but not from `close`.
+    """
 
     def __init__(self, stream: IO[str], *, colored: bool = True) -> None:
         from rich.console import Console
-        from rich.live import Live as RichLive
 
-        console = Console(file=stream, force_terminal=True, highlight=False)
+        self._stream = stream
+        self._sink = Sink(stream)
         self._palette = COLORS if colored else PLAIN
-        self._console = console
-        self._live: RichLive | None = RichLive(
-            console=console,
-            auto_refresh=False,
-            transient=True,
-            vertical_overflow="crop",
-            redirect_stderr=False,
+        self._console = Console(
+            file=cast("IO[str]", _File(self._sink)),
+            force_terminal=True,
+            color_system="standard",
+            no_color=not colored,
+            highlight=False,
+            legacy_windows=False,
         )
-        self._drawn = 0.0
-        self._live.start()
+        self._live: RichLive | None = None
+        self._size = self._terminal()
+        self._drawn = -_REDRAW_SECONDS
+        self._begin()
 
     def update(self, statistics: Statistics) -> None:
         """Show what was counted, unless that was done a moment ago."""
@@ -128,17 +135,68 @@ class Live:
         from rich.text import Text
 
         self._drawn = now
-        width, height = self._console.size
-        # Six tables have to find room.
-        rows = max(min((height - 14) // 5, _ROWS), 1)
-        shown = text(statistics.snapshot(), self._palette, width=width, rows=rows)
-        self._live.update(Text.from_ansi(shown, no_wrap=True), refresh=True)
+        size = self._terminal()
+        if size != self._size:
+            # The terminal has laid out anew what stood there: nobody knows how many lines it takes now.
+            self._size = size
+            self._end()
+            self._console.clear()
+            self._begin()
+        shown = self._fitting(statistics.snapshot(), *size)
+        self._live.update(Text.from_ansi(shown, no_wrap=True, overflow="crop"), refresh=True)
 
     def close(self) -> None:
         """Give the terminal back as it was."""
+        with suppress(OutputClosed, OutputFailed):  # whoever writes next is told
+            self._end()
+
+    def _begin(self) -> None:
+        from rich.live import Live as RichLive
+
+        self._console.size = self._size
+        self._live = RichLive(
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def _end(self) -> None:
         live, self._live = self._live, None
         if live is not None:
+            live.update("")  # it draws once more when it stops
             live.stop()
+
+    def _fitting(self, summary: Summary, width: int, height: int) -> str:
+        """The text with as many rows a table as leave room for all of them, cut off where the terminal ends."""
+        lines: list[str] = []
+        for rows in _FEWER_ROWS:
+            shown = text(summary, self._palette, width=width, encodable=self._sink.encodable, rows=rows)
+            lines = shown.splitlines()
+            if len(lines) <= height:
+                break
+        return "\n".join(lines[:height])
+
+    def _terminal(self) -> tuple[int, int]:
+        """Its width and height in cells."""
+        try:
+            width, height = os.get_terminal_size(self._stream.fileno())
+        except (OSError, ValueError):  # only pretends to be one
+            width = height = 0
+        return width or 80, height or 24
+
+
+class _File:
+    """A sink as the file that rich writes to: what the encoding cannot hold is escaped, failures are our errors."""
+
+    def __init__(self, sink: Sink) -> None:
+        self.write = sink.write
+        self.encoding = sink.encoding
+
+    def flush(self) -> None:
+        """Everything is flushed already."""
 
 
 def _head(summary: Summary, palette: Palette) -> list[str]:
@@ -151,24 +209,55 @@ def _head(summary: Summary, palette: Palette) -> list[str]:
         f"in {summary.stanzas['in']:,} ({_bytes(summary.bytes['in'])}), "
         f"out {summary.stanzas['out']:,} ({_bytes(summary.bytes['out'])})",
     ]
-    if summary.sizes.number:
-        lines.append(f"sizes: {_spread(summary.sizes, _bytes)}")
-    fates = _fates(summary)
-    if any(fates.values()):
-        trips = summary.trips
-        lines.append(
-            f"iq round trips: {_spread(trips, _seconds)}" if trips.number else "iq round trips: none"
-        )
-        said = {
-            "answered": "answered",
-            "timeouts": "not answered in time",
-            "unanswered": "not answered",
-            "orphans": "replies to nothing",
-        }
-        lines.append("iqs: " + ", ".join(f"{count:,} {said[fate]}" for fate, count in fates.items() if count))
+    said = {
+        "answered": "answered",
+        "timeouts": "not answered in time",
+        "unanswered": "not answered",
+        "orphans": "replies to nothing",
+    }
+    iqs = [f"{count:,} {said[fate]}" for fate, count in _fates(summary).items() if count]
+    if iqs:
+        lines.append(f"iqs: {', '.join(iqs)}")
     if summary.lost:
         lines.append(f"{palette.error}{summary.lost:,} lost on the way here{reset}")
     return lines
+
+
+def _tables(summary: Summary) -> list[tuple[list[str], list[tuple[object, ...]], tuple[int, ...]]]:
+    """Each table as its columns, its rows, and which of the columns are numbers."""
+    total = sum(summary.stanzas.values())
+    spreads: list[tuple[object, ...]] = [
+        (name, *map(shown, spread[1:]))
+        for name, spread, shown in (
+            ("size", summary.sizes, _bytes),
+            ("iq round trip", summary.trips, _seconds),
+        )
+        if spread.number
+    ]
+    return [
+        (["", "min", "median", "90%", "99%", "max"], spreads, (1, 2, 3, 4, 5)),
+        (
+            ["kind", "stanzas", "share", "bytes"],
+            [(kind, f"{count:,}", _share(count, total), f"{size:,}") for kind, count, size in summary.kinds],
+            (1, 2, 3),
+        ),
+        (
+            ["namespace", "stanzas", "defined by"],
+            [(name, f"{count:,}", _spec(name)) for name, count in summary.namespaces],
+            (1,),
+        ),
+        (
+            ["peer", "in", "out", "bytes"],
+            [
+                (peer or _SERVER, f"{came:,}", f"{went:,}", f"{size:,}")
+                for peer, came, went, size in summary.peers
+            ],
+            (1, 2, 3),
+        ),
+        (["error", "stanzas"], [(name, f"{count:,}") for name, count in summary.errors], (1,)),
+        (["slowest", "peer", "request", "id"], [_asked_row(asked) for asked in summary.slowest], (0,)),
+        (["unanswered", "peer", "request", "id"], [_asked_row(asked) for asked in summary.silent], ()),
+    ]
 
 
 def _aligned(columns: Sequence[str], rows: list[list[object]], numbers: Sequence[int]) -> list[list[object]]:
@@ -190,13 +279,6 @@ def _fates(summary: Summary) -> dict[str, int]:
     }
 
 
-def _spread(spread: Spread, shown: Callable[[float], str]) -> str:
-    return (
-        f"min {shown(spread.least)}, median {shown(spread.median)}, 90% {shown(spread.p90)}, "
-        f"99% {shown(spread.p99)}, max {shown(spread.most)}"
-    )
-
-
 def _spread_record(spread: Spread, digits: int) -> dict[str, float]:
     if not spread.number:
         return {}
@@ -210,12 +292,20 @@ def _spread_record(spread: Spread, digits: int) -> dict[str, float]:
     return {name: round(value, digits) if digits else round(value) for name, value in values.items()}
 
 
-def _slow_row(slow: Slow) -> tuple[str, str, str, str]:
-    return _seconds(slow.seconds), slow.peer or "(server)", slow.namespace, slow.id
+def _asked_row(asked: Asked) -> tuple[object, ...]:
+    took = _FATES.get(asked.fate, asked.fate) if asked.seconds is None else _seconds(asked.seconds)
+    return took, asked.peer or _SERVER, f"{asked.name} {asked.namespace}".strip(), asked.id
 
 
-def _slow_record(slow: Slow) -> dict[str, Any]:
-    return {name: value for name, value in slow._asdict().items() if value != ""}
+def _asked_record(asked: Asked) -> dict[str, Any]:
+    rounded = None if asked.seconds is None else round(asked.seconds, 6)
+    found = asked._replace(seconds=rounded)._asdict()
+    return {name: value for name, value in found.items() if value is not None and value != ""}
+
+
+def _spec(namespace: str) -> str:
+    spec = spec_of(namespace)
+    return f"{spec.number} {spec.title}" if spec else _NOTHING
 
 
 def _share(part: int, whole: int) -> str:

@@ -78,6 +78,10 @@ class View:
         self.wish = wish
         self.shown = 0
         self.shown_at = 0.0
+        #: Whether anything that comes can make it done.
+        self.ends = wish.limit is not None or bool(wish.expectations)
+        self._wanted = wish.wanted
+        self._hide = wish.hide
         self._screen = screen
         self._pairs = pairs
         self._statistics = statistics
@@ -91,11 +95,11 @@ class View:
 
     def take(self, frame: Frame) -> None:
         """A frame crossed the wire. Raises what showing and recording it raise."""
-        if self.done:
-            return
-        if self.wish.expectations:
+        if self.ends:
+            if self.done:
+                return
             self.wish.expectations.take(frame)
-        selected = self.wish.wanted(frame)
+        selected = self._wanted(frame)
         if self._recorder is not None:
             self._record(self._recorder, frame, selected)
         if self._pairs is not None and self._pairs.concern(frame):
@@ -164,7 +168,7 @@ class View:
             self._screen.frame(frame, note)
 
     def _hidden(self, frame: Frame) -> Frame:
-        return frame if self.wish.hide is None else self.wish.hide(frame)
+        return frame if self._hide is None else self._hide(frame)
 
 
 def _note(outcome: Outcome, *, reply: bool) -> Note:

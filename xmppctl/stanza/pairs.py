@@ -1,21 +1,30 @@
 """Iq requests and their replies (RFC 6120 section 8.2.3), brought together as they are seen on a stream. Sans-IO.
 
 Both directions, and as seen by a third party: who looks at a recording does not know whose it is. A reply belongs to a
-request that went the other way, has the same id, and was sent to whom the reply comes from. A request without `to` is
-answered without `from`, by the own bare JID or by the server's domain (RFC 6120 section 8.1.2.1); whose JID that is,
-the reply's `to` or the request's `from` tells, if either is there. A reply with the right id from somebody else is an
+request that went the other way, has the same id, and was sent to whom the reply comes from; where both tell the near
+end as well (a component has many addresses), that is the same too. A reply with the right id from somebody else is an
 orphan: a bug or an attack, and worth seeing.
+
+On a client's stream the far end may be left out. It is then the own account or its server (RFC 6120 section 8.1.2.1),
+and they may as well give their name. Whose account it is, the near end of this or of an earlier iq tells. While none
+has, whoever has no resource can be it.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import Literal, NamedTuple
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple
 
-from xmppctl.stanza.frame import Frame
+from xmppctl.stanza.frame import NS_COMPONENT, Frame
 from xmppctl.stanza.jid import prepared
 
 Fate = Literal["answered", "orphan", "timeout", "unanswered"]
+
+#: So much of what waits is kept, in bytes of the wire: what others ask us is as large as they like.
+_MAX_BYTES: Final = 64 * 1024 * 1024
+#: So many with one id and one far end may wait: a reply looks through all of them.
+_MAX_ALIKE: Final = 100
 
 
 class Outcome(NamedTuple):
@@ -31,11 +40,19 @@ class Outcome(NamedTuple):
     fate: Fate
 
 
+class _Place(NamedTuple):
+    """Where a request waits: which way it went, its id, and its far end, prepared."""
+
+    direction: str
+    id: str
+    far: str | None
+
+
 class Pairs:
     """Takes the frames of a stream in their order.
 
     A request that is not answered within `patience` seconds of the stream's time is overdue; a reply that comes later
-    is an orphan. No more than `limit` requests wait: the oldest is then given up.
+    is an orphan. No more than `limit` requests wait, and no more than 64 MiB of them: the oldest are then given up.
     """
 
     def __init__(self, patience: float = 30.0, limit: int = 10_000) -> None:
@@ -43,9 +60,11 @@ class Pairs:
         self._limit = limit
         #: Waiting requests in the order they came, by a running number.
         self._waiting: OrderedDict[int, Frame] = OrderedDict()
-        #: Their numbers by direction and id: the same id may wait more than once.
-        self._by_id: dict[tuple[str, str], list[int]] = {}
+        #: Their numbers by place, the oldest first: the same id may wait more than once.
+        self._numbers: dict[_Place, deque[int]] = {}
         self._next = 0
+        self._bytes = 0
+        self._own: str | None = None
         self._given_up: list[Outcome] = []
 
     @staticmethod
@@ -55,6 +74,9 @@ class Pairs:
 
     def take(self, frame: Frame) -> Outcome | None:
         """A frame that concerns pairs. None for a request, which waits from now on; what became of it for a reply."""
+        near = _near(frame)
+        if near is not None and frame.namespace != NS_COMPONENT:
+            self._own = prepared(near)[1]
         if frame.type in ("get", "set"):
             self._hold(frame)
             return None
@@ -85,56 +107,89 @@ class Pairs:
 
     def rest(self) -> list[Outcome]:
         """The stream is over: the requests that still waited."""
+        while self._waiting:
+            self._give_up(next(iter(self._waiting)))
         found, self._given_up = self._given_up, []
-        found += [Outcome(request, None, None, "unanswered") for request in self._waiting.values()]
-        self._waiting.clear()
-        self._by_id.clear()
         return found
 
     def _hold(self, request: Frame) -> None:
+        alike = self._numbers.setdefault(_place(request), deque())
+        alike.append(self._next)
         self._waiting[self._next] = request
-        self._by_id.setdefault(_key(request), []).append(self._next)
         self._next += 1
-        if len(self._waiting) > self._limit:
-            oldest = self._drop(next(iter(self._waiting)))
-            self._given_up.append(Outcome(oldest, None, None, "unanswered"))
+        self._bytes += len(request.raw)
+        if len(alike) > _MAX_ALIKE:
+            self._give_up(alike[0])
+        while len(self._waiting) > self._limit or (self._bytes > _MAX_BYTES and len(self._waiting) > 1):
+            self._give_up(next(iter(self._waiting)))
+
+    def _give_up(self, number: int) -> None:
+        self._given_up.append(Outcome(self._drop(number), None, None, "unanswered"))
 
     def _find(self, reply: Frame) -> int | None:
-        other = "out" if reply.direction == "in" else "in"
-        for number in self._by_id.get((other, reply.id or ""), ()):
-            if _belong(self._waiting[number], reply):
-                return number
-        return None
+        """The oldest request that it may answer: between two ends, stanzas keep their order (RFC 6120 section 10.1)."""
+        way = "out" if reply.direction == "in" else "in"
+        places = [_Place(way, reply.id or "", far) for far in self._asked(reply)]
+        return min(
+            (
+                number
+                for place in places
+                for number in self._numbers.get(place, ())
+                if _same_near(self._waiting[number], reply)
+            ),
+            default=None,
+        )
+
+    def _asked(self, reply: Frame) -> Iterator[str | None]:
+        """The far ends that a request may have for this reply to answer it."""
+        far = _far(reply)
+        yield far
+        if reply.namespace == NS_COMPONENT:
+            return
+        near = _near(reply)
+        account = self._own if near is None else prepared(near)[1]
+        if account is None:  # nothing has told yet whose stream it is
+            if far is not None and "/" not in far:
+                yield None
+            return
+        server = account.rpartition("@")[2]
+        if far is None:
+            yield from {account, server}
+        elif far in (account, server) or (near is not None and far == prepared(near)[0]):
+            yield None
 
     def _drop(self, number: int) -> Frame:
         request = self._waiting.pop(number)
-        numbers = self._by_id[_key(request)]
-        numbers.remove(number)
-        if not numbers:
-            del self._by_id[_key(request)]
+        self._bytes -= len(request.raw)
+        place = _place(request)
+        alike = self._numbers[place]
+        alike.remove(number)
+        if not alike:
+            del self._numbers[place]
         return request
 
 
-def _key(request: Frame) -> tuple[str, str]:
-    return request.direction, request.id or ""
+def _place(request: Frame) -> _Place:
+    return _Place(request.direction, request.id or "", _far(request))
 
 
-def _belong(request: Frame, reply: Frame) -> bool:
-    """Whether the addresses of two stanzas with the same id are those of a request and its reply."""
-    asked, answered = _full(request.to), _full(reply.sender)
-    if asked == answered:
-        return True
-    own = {bare for address in (request.sender, reply.to) if address for bare in _bare_and_domain(address)}
-    if asked is None:  # the server, in the account's name
-        # Nothing on the stream says whose it is: a bare JID or a domain can be the own one.
-        return answered in own if own else "/" not in (answered or "")
-    return answered is None and asked in own
-
-
-def _bare_and_domain(address: str) -> tuple[str, str]:
-    bare = prepared(address)[1]
-    return bare, bare.rpartition("@")[2]
-
-
-def _full(address: str | None) -> str | None:
+def _far(frame: Frame) -> str | None:
+    """Whom it went to or came from, prepared."""
+    address = frame.to if frame.direction == "out" else frame.sender
     return None if address is None else prepared(address)[0]
+
+
+def _near(frame: Frame) -> str | None:
+    """The address at this end, if it tells."""
+    return frame.sender if frame.direction == "out" else frame.to
+
+
+def _same_near(request: Frame, reply: Frame) -> bool:
+    """Whether both can be of the same address at this end. A client may give its bare JID for its full one."""
+    ours, theirs = _near(request), _near(reply)
+    if ours is None or theirs is None or ours == theirs:
+        return True
+    (full, bare), (other_full, other_bare) = prepared(ours), prepared(theirs)
+    if full == other_full:
+        return True
+    return reply.namespace != NS_COMPONENT and (full == other_bare or bare == other_full)

@@ -1,15 +1,16 @@
 """A stream in numbers: how much of what, from whom, how large, and how long answers take. Sans-IO.
 
 What the network sends chooses what is counted, so every table is bounded: what is new to a full one counts among the
-others. Percentiles come from histograms whose classes grow by a fixed ratio, so that memory stays the same however
-much is counted; they are right to two percent.
+others. Frames may come in any order of their times: a request that waited for its reply is counted late. Percentiles
+come from histograms whose classes grow by a fixed ratio, so that memory stays the same however much is counted; they
+are right to two percent.
 """
 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
-from math import exp, log
+from collections.abc import Callable, Mapping, Sequence
+from math import exp, inf, log
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from xmppctl.stanza.frame import Frame
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 OTHERS: Final = "(others)"
 _MAX_ROWS: Final = 1000
 _MAX_KEY: Final = 256
-_SLOWEST: Final = 5
+#: So many slow requests are named, and so many without a reply.
+_NAMED: Final = 5
 _RATIO: Final = log(1.04)
-#: What the present rate is counted over, in seconds.
+#: What the present rate is counted over, in seconds, and in how many parts a second.
 _RECENT: Final = 5
+_PARTS: Final = 5
 
 
 class Spread(NamedTuple):
@@ -38,17 +41,28 @@ class Spread(NamedTuple):
     most: float
 
 
-class Slow(NamedTuple):
-    """A request that took long: to whom or from whom, and the namespace of what it asked."""
+class Asked(NamedTuple):
+    """A request: to whom or from whom, what it asked (a payload's namespace and name), and how long the reply took.
 
-    seconds: float
+    `fate` is that of `pairs.Outcome`; `seconds` is None where no reply came.
+    """
+
+    seconds: float | None
     peer: str
     namespace: str
+    name: str
     id: str
+    fate: str
 
 
 class Summary(NamedTuple):
-    """What was counted until now. `span` is in seconds, rates are in stanzas a second, sizes in bytes."""
+    """What was counted until now. `span` is in seconds, rates are in stanzas a second, sizes in bytes.
+
+    `rate` is over the whole span, `recent` over its last five seconds. `stanzas` and `bytes` are by direction, in and
+    out. Tables have their largest rows first, the others last: kinds with stanzas and bytes; namespaces of payloads
+    with stanzas; peers, by bare JID, empty for the server, with stanzas in and out and bytes; conditions of error
+    stanzas. `fates` are those of `pairs.Outcome`. `silent` are the last requests that had no reply.
+    """
 
     span: float
     stanzas: Mapping[str, int]
@@ -62,7 +76,8 @@ class Summary(NamedTuple):
     errors: list[tuple[str, int]]
     trips: Spread
     fates: Mapping[str, int]
-    slowest: list[Slow]
+    slowest: list[Asked]
+    silent: list[Asked]
     lost: int
 
 
@@ -70,16 +85,19 @@ class Histogram:
     """Values above 0, counted in classes each four percent wider than the one before."""
 
     def __init__(self) -> None:
-        self._classes: Counter[int] = Counter()
+        self._classes: dict[int, int] = {}
         self._count = 0
         self._least = self._most = 0.0
 
     def add(self, value: float) -> None:
         """Count a value."""
-        self._least = value if not self._count else min(self._least, value)
-        self._most = max(self._most, value)
+        if not self._count or value < self._least:
+            self._least = value
+        if value > self._most:
+            self._most = value
         self._count += 1
-        self._classes[int(log(max(value, 1e-6)) // _RATIO)] += 1
+        number = int(log(value if value > 1e-6 else 1e-6) // _RATIO)
+        self._classes[number] = self._classes.get(number, 0) + 1
 
     def spread(self) -> Spread:
         """How the values are spread."""
@@ -96,119 +114,157 @@ class Histogram:
         return self._most
 
 
+class _Table:
+    """Rows of numbers by a key that the network chooses: so many rows, and one for all the others."""
+
+    def __init__(self, columns: int) -> None:
+        self._columns = columns
+        self._rows: dict[str, list[int]] = {}
+
+    def row(self, key: str) -> list[int]:
+        """The row of a key, to add to."""
+        return self._rows.get(key) or self._new(key[:_MAX_KEY])
+
+    def _new(self, key: str) -> list[int]:
+        if key not in self._rows and len(self._rows) >= _MAX_ROWS:
+            key = OTHERS
+        return self._rows.setdefault(key, [0] * self._columns)
+
+    def ordered(self, size: Callable[[Sequence[int]], int]) -> list[tuple[str, list[int]]]:
+        """The rows, the largest first, the others last."""
+        return sorted(self._rows.items(), key=lambda item: (item[0] == OTHERS, -size(item[1]), item[0]))
+
+
 class Statistics:
     """Counts frames, pairs and losses. Stream parts count as bytes only."""
 
     def __init__(self) -> None:
-        self._first = self._last = 0.0
-        self._stanzas = {"in": 0, "out": 0}
+        self._first, self._last = inf, -inf
         self._bytes = {"in": 0, "out": 0}
+        self._stanzas = {"in": 0, "out": 0}
         self._sizes = Histogram()
+        self._kinds = _Table(2)
+        self._namespaces = _Table(1)
+        self._peers = _Table(3)
+        self._errors = _Table(1)
+        self._parts: dict[int, int] = {}
         self._trips = Histogram()
-        self._kinds: Counter[str] = Counter()
-        self._kind_bytes: Counter[str] = Counter()
-        self._namespaces: Counter[str] = Counter()
-        self._came: Counter[str] = Counter()
-        self._went: Counter[str] = Counter()
-        self._peer_bytes: Counter[str] = Counter()
-        self._errors: Counter[str] = Counter()
         self._fates: Counter[str] = Counter()
-        self._slowest: list[Slow] = []
-        self._seconds: deque[tuple[int, int]] = deque(maxlen=_RECENT + 1)
+        self._slowest: list[Asked] = []
+        self._silent: deque[Asked] = deque(maxlen=_NAMED)
         self._lost = 0
 
     def take(self, frame: Frame) -> None:
         """Count a frame."""
-        if not self._first:
-            self._first = self._last = frame.time
-        elif frame.time > self._last:
-            self._last = frame.time
-        size, way = len(frame.raw), frame.direction
+        time, size, way, kind = frame.time, len(frame.raw), frame.direction, frame.kind
+        if time < self._first:
+            self._first = time
+        if time > self._last:
+            self._last = time
         self._bytes[way] += size
-        kind = frame.kind
         if kind == "stream":
             return
         self._stanzas[way] += 1
         self._sizes.add(size)
-        self._recent(int(frame.time))
+        self._count_recent(int(time * _PARTS))
         said = frame.name if kind == "nonza" else frame.type
-        label = _count(self._kinds, f"{kind} {said}" if said else kind)
-        self._kind_bytes[label] += size
-        for namespace in {name.rpartition(" ")[0] for name in frame.payloads} - {frame.namespace}:
-            _count(self._namespaces, namespace)
+        row = self._kinds.row(f"{kind} {said}" if said else kind)
+        row[0] += 1
+        row[1] += size
+        self._count_namespaces(frame)
         if kind == "nonza":
             return
-        address = frame.sender if way == "in" else frame.to
-        peer = _count(self._came if way == "in" else self._went, _bare(address))
-        if peer in self._peer_bytes or len(self._peer_bytes) < _MAX_ROWS:
-            self._peer_bytes[peer] += size
-        if frame.type == "error":
-            self._error(frame)
+        row = self._peers.row(_bare(frame.sender if way == "in" else frame.to))
+        row[0 if way == "in" else 1] += 1
+        row[2] += size
+        if said == "error":
+            self._count_error(frame)
 
     def paired(self, outcome: Outcome) -> None:
         """Count what became of a request; its frames are counted by `take`."""
         self._fates[outcome.fate] += 1
         request, seconds = outcome.request, outcome.seconds
-        if request is None or seconds is None:
+        if request is None:
+            return
+        if seconds is None:
+            self._silent.append(_asked(request, outcome))
             return
         self._trips.add(seconds)
-        address = request.to if request.direction == "out" else request.sender
-        asked = request.payloads[0].rpartition(" ")[0] if request.payloads else ""
-        self._slowest.append(Slow(seconds, _bare(address), asked[:_MAX_KEY], (request.id or "")[:_MAX_KEY]))
-        self._slowest.sort(reverse=True)
-        del self._slowest[_SLOWEST:]
+        if len(self._slowest) < _NAMED or seconds > (self._slowest[-1].seconds or 0.0):
+            self._slowest.append(_asked(request, outcome))
+            self._slowest.sort(key=lambda asked: -(asked.seconds or 0.0))
+            del self._slowest[_NAMED:]
 
     def lost(self, frames: int) -> None:
         """So many frames were lost on the way here."""
         self._lost += frames
 
     def snapshot(self) -> Summary:
-        """What was counted until now, the largest first."""
-        span = self._last - self._first
+        """What was counted until now."""
+        span = max(self._last - self._first, 0.0)
         total = sum(self._stanzas.values())
         return Summary(
             span=span,
             stanzas=dict(self._stanzas),
             bytes=dict(self._bytes),
             rate=total / span if span > 0 else 0.0,
-            recent=sum(count for second, count in self._seconds if second > self._last - _RECENT) / _RECENT,
+            recent=self._recent(span),
             sizes=self._sizes.spread(),
-            kinds=[(kind, count, self._kind_bytes[kind]) for kind, count in self._kinds.most_common()],
-            namespaces=self._namespaces.most_common(),
-            peers=self._peers(),
-            errors=self._errors.most_common(),
+            kinds=[(kind, count, size) for kind, (count, size) in self._kinds.ordered(_first)],
+            namespaces=[(name, count) for name, (count,) in self._namespaces.ordered(_first)],
+            peers=[
+                (peer, came, went, size)
+                for peer, (came, went, size) in self._peers.ordered(lambda row: row[0] + row[1])
+            ],
+            errors=[(condition, count) for condition, (count,) in self._errors.ordered(_first)],
             trips=self._trips.spread(),
             fates=dict(self._fates),
             slowest=list(self._slowest),
+            silent=list(self._silent),
             lost=self._lost,
         )
 
-    def _peers(self) -> list[tuple[str, int, int, int]]:
-        every = dict.fromkeys([*self._came, *self._went])
-        rows = [(peer, self._came[peer], self._went[peer], self._peer_bytes[peer]) for peer in every]
-        return sorted(rows, key=lambda row: -(row[1] + row[2]))
+    def _count_recent(self, part: int) -> None:
+        parts = self._parts
+        parts[part] = parts.get(part, 0) + 1
+        if len(parts) > 4 * _RECENT * _PARTS:
+            oldest = self._oldest_recent()
+            self._parts = {each: count for each, count in parts.items() if each >= oldest}
 
-    def _recent(self, second: int) -> None:
-        if self._seconds and self._seconds[-1][0] == second:
-            self._seconds[-1] = (second, self._seconds[-1][1] + 1)
-        else:
-            self._seconds.append((second, 1))
+    def _recent(self, span: float) -> float:
+        if not self._parts:
+            return 0.0
+        oldest = self._oldest_recent()
+        count = sum(count for part, count in self._parts.items() if part >= oldest)
+        return count / min(max(span, 1.0), _RECENT)
 
-    def _error(self, frame: Frame) -> None:
+    def _oldest_recent(self) -> int:
+        return max(self._parts) - _RECENT * _PARTS + 1
+
+    def _count_namespaces(self, frame: Frame) -> None:
+        """Each namespace once a stanza; the stream's own, in which bodies are, says nothing."""
+        own = frame.namespace
+        for namespace in {name.rpartition(" ")[0] for name in frame.payloads}:
+            if namespace != own:
+                self._namespaces.row(namespace)[0] += 1
+
+    def _count_error(self, frame: Frame) -> None:
         try:
             condition = frame.condition()
         except ValueError:  # a frame of bytes that are no XML
             return
-        _count(self._errors, condition.condition if condition else "")
+        self._errors.row(condition.condition if condition else "")[0] += 1
 
 
-def _count(table: Counter[str], key: str) -> str:
-    """Count under `key`, or under the others where the table is full; return which it was."""
-    key = key[:_MAX_KEY]
-    if key not in table and len(table) >= _MAX_ROWS:
-        key = OTHERS
-    table[key] += 1
-    return key
+def _first(row: Sequence[int]) -> int:
+    return row[0]
+
+
+def _asked(request: Frame, outcome: Outcome) -> Asked:
+    peer = _bare(request.to if request.direction == "out" else request.sender)
+    namespace, _, name = (request.payloads[0] if request.payloads else "").rpartition(" ")
+    id_ = (request.id or "")[:_MAX_KEY]
+    return Asked(outcome.seconds, peer, namespace[:_MAX_KEY], name[:_MAX_KEY], id_, outcome.fate)
 
 
 def _bare(address: str | None) -> str:
