@@ -12,6 +12,8 @@ from xmppctl.output.markup import FOLD_KEEP, FOLD_OVER, MAX_PARTS, Markup
 from xmppctl.output.palette import COLORS, PLAIN
 from xmppctl.stanza.build import escape, escape_attribute
 
+SGR = re.compile("\x1b\\[[0-9;]*m")
+
 
 def laid_out(xml: str, **choices: bool) -> list[str]:
     return ["  " * depth + text for depth, text in Markup(PLAIN, **choices).lines(xml)]
@@ -118,7 +120,7 @@ ELEMENTS = _element(st.recursive(CHARACTERS, lambda inner: _element(inner) | CHA
 def test_nothing_is_lost_but_white_space_between_tags(xml: str) -> None:
     between_tags = re.compile(r"(?<=>)\s+(?=<)")
     for palette in (PLAIN, COLORS):
-        lines = [text for _, text in Markup(palette).lines(xml)]
+        lines = [text for _, text in Markup(palette, full=True).lines(xml)]
         shown = re.sub("\x1b\\[[0-9;]*m", "", "".join(lines)).replace("↵\n", "\n")
         assert between_tags.sub("", shown) == between_tags.sub("", xml)
         for line in lines:
@@ -126,7 +128,9 @@ def test_nothing_is_lost_but_white_space_between_tags(xml: str) -> None:
 
 
 def test_a_default_namespace_that_changes_nothing_is_dim() -> None:
-    lines = [t for _, t in Markup(COLORS).lines("<a xmlns='u'><b xmlns='u'><c xmlns='v'/></b></a>", "u")]
+    lines = [
+        t for _, t in Markup(COLORS, full=True).lines("<a xmlns='u'><b xmlns='u'><c xmlns='v'/></b></a>", "u")
+    ]
     same, other = f"{COLORS.dim}'u'", f"{COLORS.namespace}'v'"
     assert same in lines[0] and same in lines[1] and other in lines[2]
 
@@ -143,3 +147,36 @@ def test_work_is_in_proportion_to_the_size() -> None:
     assert sum(1 for _ in Markup(PLAIN, full=True).lines(deep)) == 399_999
     for torn in ("<a b='" + "x" * 5_000_000, "<" * 100_000, "<a " + "b='c' " * 200_000, "<![CDATA[" * 50_000):
         assert laid_out(torn, full=True)
+    for tag in (
+        "<{0} xmlns='u'/>",
+        "<a {0}='' xmlns='u'/>",
+        "<a b='{0}' xmlns='u'/>",
+        "<a b{1}='' xmlns='u'/>",
+    ):
+        xml = tag.format("n" * 500_000, " " * 500_000)
+        assert laid_out(f"<a xmlns='u'>{xml}</a>")
+        assert list(Markup(COLORS).lines(xml))
+
+
+@pytest.mark.parametrize(
+    ("xml", "shown"),
+    [
+        ("<message xmlns='jabber:client' id='1'/>", ["<message id='1'/>"]),
+        ('<message id="1"  xmlns="jabber:client"/>', ['<message id="1"/>']),
+        ("<a xmlns='urn:a'><b xmlns='urn:a'/></a>", ["<a xmlns='urn:a'>", "<b/>", "</a>"]),
+        ("<a xmlns='urn:a'><b xmlns='urn:b'/></a>", ["<a xmlns='urn:a'>", "<b xmlns='urn:b'/>", "</a>"]),
+        ("<a x=\" xmlns='jabber:client'\"/>", ["<a x=\" xmlns='jabber:client'\"/>"]),
+        ("<a y='b' x=\" xmlns='jabber:client' \"/>", ["<a y='b' x=\" xmlns='jabber:client' \"/>"]),
+        ("<a xmlns=''/>", ["<a xmlns=''/>"]),
+        (
+            "<a xmlns='urn:a'>t<b xmlns='jabber:client'>u</b></a>",
+            ["<a xmlns='urn:a'>t<b xmlns='jabber:client'>u</b></a>"],
+        ),
+    ],
+)
+def test_a_namespace_is_shown_once_where_it_changes(xml: str, shown: list[str]) -> None:
+    assert [line.text for line in Markup(PLAIN).lines(xml, "jabber:client")] == shown
+    colored = [SGR.sub("", line.text) for line in Markup(COLORS).lines(xml, "jabber:client")]
+    assert colored == shown
+    whole = "".join(line.text for line in Markup(PLAIN, full=True).lines(xml, "jabber:client"))
+    assert whole == xml

@@ -10,9 +10,11 @@ from slixmpp.stanza import Error, StreamError
 
 from xmppctl.errors import StanzaCondition
 from xmppctl.stanza import explain
+from xmppctl.stanza.conditions import APPLICATION, CONTEXT
 from xmppctl.stanza.explain import explain_sasl, explain_stream
 
-ALL = {**explain.STANZA, **explain.PUBSUB, **explain.SASL, **explain.STREAM}
+CONTEXTS = {f"{name} {each}": said for name, known in CONTEXT.items() for each, said in known.items()}
+ALL = {**explain.STANZA, **explain.PUBSUB, **explain.SASL, **explain.STREAM, **APPLICATION, **CONTEXTS}
 
 
 def test_every_stanza_error_is_explained() -> None:

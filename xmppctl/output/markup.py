@@ -1,7 +1,8 @@
 """XML as it was on the wire, laid out line by line and coloured by role. Sans-IO, no parser, no recursion.
 
 The bytes' own spelling is kept: prefixes, quotes, order of attributes, entities, CDATA sections, empty-element tags.
-Only white space between tags is laid out anew. Elements that hold nothing but elements are spread over lines; text,
+Only white space between tags is laid out anew, and a declaration of the default namespace that is in force already is
+left out, unless all is wanted. Elements that hold nothing but elements are spread over lines; text,
 and elements mixed with text (where each space counts), stay in one line, which the terminal's width may fold later.
 """
 
@@ -24,10 +25,10 @@ _PART: Final = re.compile(
     r"""<!\[CDATA\[.*?\]\]>|<[^"'>]*+(?:"[^"]*+"[^"'>]*+|'[^']*+'[^"'>]*+)*+>|[^<]++|<.*""", re.DOTALL
 )
 _VALUE: Final = re.compile(r""""[^"]*"|'[^']*'""")
-_ATTRIBUTE: Final = re.compile(r"""([^\s=<>"'/]+)(\s*=\s*)("[^"]*"|'[^']*')""")
+#: Begins behind white space, so that a long name is looked through once.
+_ATTRIBUTE: Final = re.compile(r"""(?<=\s)([^\s=<>"'/]++)(\s*+=\s*+)("[^"]*"|'[^']*')""")
 _NAME: Final = re.compile(r"</?[^\s/>]*")
 _TAG_SPACE: Final = re.compile(r"[\t\n\r]")
-_DEFAULT_NAMESPACE: Final = re.compile(r"""\sxmlns\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _XML_SPACE: Final = " \t\r\n"
 
 
@@ -119,8 +120,8 @@ class Markup:
             if _is_text(part):
                 shown.append(self._text(part))
             else:
-                shown.append(self._tag(part, namespace, bad))
-        shown.append(self._tag(parts[end], namespace, bad))
+                shown.append(self._tag(part, "", bad))  # what is in force here is not kept track of
+        shown.append(self._tag(parts[end], "", bad))
         return "".join(shown)
 
     def _text(self, text: str) -> str:
@@ -138,6 +139,8 @@ class Markup:
         return f"{palette.dim}{self._ellipsis}[{hidden:,} more characters]{palette.reset}"
 
     def _plain_tag(self, tag: str, namespace: str = "", bad: bool = False) -> str:  # noqa: ARG002 (one signature)
+        if namespace and "xmlns" in tag and not self.full:
+            tag = _without_repetition(tag, namespace)
         if _TAG_SPACE.search(tag):
             tag = _one_row(tag)
         if len(tag) > FOLD_OVER and not self.full:
@@ -153,7 +156,7 @@ class Markup:
 
     def _colored_tag(self, tag: str, namespace: str, bad: bool) -> str:
         palette = self.palette
-        tag = self._plain_tag(tag)
+        tag = self._plain_tag(tag, namespace)
         if tag[1:2] in ("?", "!"):
             return f"{palette.dim}{tag}{palette.reset}"
         match = _NAME.match(tag)
@@ -225,11 +228,23 @@ def _ends(parts: list[str]) -> list[int | None]:
 
 def _declared(tag: str, outer: str) -> str:
     """The default namespace within `tag`."""
-    match = _DEFAULT_NAMESPACE.search(tag) if "xmlns" in tag else None
-    if match is None:
-        return outer
-    first, second = match.groups()
-    return str(first if first is not None else second)
+    found = _declaration(tag)
+    return outer if found is None else found.group(3)[1:-1]
+
+
+def _without_repetition(tag: str, namespace: str) -> str:
+    """The tag without a declaration of the default namespace that is in force already."""
+    found = _declaration(tag)
+    if found is None or found.group(3)[1:-1] != namespace:
+        return tag
+    return tag[: found.start()].rstrip(" \t\r\n") + tag[found.end() :]
+
+
+def _declaration(tag: str) -> re.Match[str] | None:
+    """Where a tag declares a default namespace. In the value of another attribute the same is only text."""
+    if "xmlns" not in tag:
+        return None
+    return next((found for found in _ATTRIBUTE.finditer(tag) if found.group(1) == "xmlns"), None)
 
 
 def _is_error(tag: str) -> bool:

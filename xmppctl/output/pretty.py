@@ -86,7 +86,9 @@ class Pretty:
         limit = _MAX_INDENT if width is None else min(_MAX_INDENT, width // 2)
         deepest = limit // 2 - 1
         error = is_failure(frame) and frame.kind == "nonza"
-        for depth, line in self._markup.lines(text, frame.context.get("", ""), error=error):
+        # What a stream header declares is in force only inside of it.
+        namespace = "" if frame.kind == "stream" else frame.context.get("", "")
+        for depth, line in self._markup.lines(text, namespace, error=error):
             margin = _SPACES[min(depth, deepest) + 1 if deepest > 0 else 0]
             if width is None and "\n" not in line:
                 lines.append(margin + line)
@@ -126,7 +128,7 @@ def _explain(frame: Frame, condition: StanzaCondition) -> tuple[str, str]:
     from xmppctl.stanza import explain
 
     if frame.type == "error":
-        return explain.explain(condition, frame.sender)
+        return explain.explain(condition, frame.sender, frame.payloads)
     if frame.namespace == NS_STREAM:
         return explain.explain_stream(condition.condition)
     if frame.name == "failure":

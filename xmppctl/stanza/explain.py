@@ -1,17 +1,17 @@
 """What error conditions commonly mean, and what to try. Sans-IO.
 
 Stanza errors (RFC 6120 section 8.3.3), SASL failures (section 6.5), stream errors (section 4.9.3). The sentences
-are for people who do not know the RFC; the condition itself is always shown beside them.
+are for people who do not know the RFC; the condition itself is always shown beside them. `conditions` has those that
+XEPs define, and what the common ones mean in a room or an archive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from xmppctl.errors import StanzaCondition
-
-Explanation = tuple[str, str]
+from xmppctl.stanza.conditions import APPLICATION, CONTEXT, Explanation
 
 STANZA: Final[Mapping[str, Explanation]] = {
     "bad-request": (
@@ -300,11 +300,22 @@ STREAM: Final[Mapping[str, Explanation]] = {
 }
 
 
-def explain(condition: StanzaCondition, sent_to: str | None = None) -> Explanation:
-    """What a stanza error commonly means, and what to try. `sent_to` is the JID that refused, if known."""
+def explain(
+    condition: StanzaCondition, sent_to: str | None = None, payloads: Iterable[str] = ()
+) -> Explanation:
+    """What a stanza error commonly means, and what to try.
+
+    `sent_to` is the JID that refused, if known, `payloads` what the error stanza holds (`"namespace name"`).
+    """
     namespace, _, name = condition.application.removeprefix("{").partition("}")
     if namespace == "http://jabber.org/protocol/pubsub#errors" and name in PUBSUB:
         return PUBSUB[name]
+    if condition.application in APPLICATION:
+        return APPLICATION[condition.application]
+    for payload in payloads:
+        told = CONTEXT.get(payload.rpartition(" ")[0], {}).get(condition.condition)
+        if told is not None:
+            return told
     known = STANZA.get(condition.condition, STANZA["undefined-condition"])
     if condition.condition != "service-unavailable" or not sent_to:
         return known
