@@ -1,40 +1,38 @@
-"""Recording, and replaying what was recorded, against a bare lxml pull parser over the bytes of the same stream."""
+"""Recordings against a bare lxml pull parser over the same bytes: messages of 330 bytes, replayed and recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO
 
 from measure import NO_TARGET, Case, Row, Target, medians
-from streams import BARE, TERMS, bare, split, stream, timed
+from streams import BARE, TERMS, bare, stream, timed
 
-if TYPE_CHECKING:
-    from xmppctl.output.renderers import Renderer
-
-TITLE = "a recording of messages, against a bare lxml pull parser over their bytes (rates)"
+TITLE = "a recording of messages, against a bare lxml pull parser over the same bytes (rates)"
 TARGETS = {
-    "replay as jsonl": Target(least=0.25),
-    "as jsonl, 3 terms select 1 in 100": Target(least=0.4),
-    "as pretty text": Target(least=0.06),
+    "jsonl": Target(least=0.25),
+    "jsonl, 3 terms select 1 in 100": Target(least=0.4),
+    "pretty": Target(least=0.06),
 }
 
 
 def run(rounds: int, messages: int = 20_000) -> list[Row]:
-    """Measure all of them: the whole way of `replay`, writing to /dev/null, and that of `watch --record`."""
+    """Measure all of them, writing to /dev/null."""
     chunks = stream(messages)
-    with Path("/dev/null").open("wb") as void, TemporaryDirectory() as folder:
-        kept = str(Path(folder, "kept"))
-        record(chunks, kept)
+    with tempfile.TemporaryDirectory() as directory, Path(os.devnull).open("wb") as void:
+        file = Path(directory) / "recording"
+        record(chunks, file)
         cases: dict[str, Case] = {
             BARE: lambda: timed(lambda: bare(chunks)),
-            "replay as jsonl": lambda: timed(lambda: replay(kept, renderer(void, "jsonl"))),
-            "as jsonl, 3 terms select 1 in 100": lambda: timed(
-                lambda: replay(kept, renderer(void, "jsonl"), TERMS)
+            "jsonl": lambda: timed(lambda: replay(file, void, output="jsonl")),
+            "jsonl, 3 terms select 1 in 100": lambda: timed(
+                lambda: replay(file, void, output="jsonl", terms=TERMS)
             ),
-            "as pretty text": lambda: timed(lambda: replay(kept, renderer(void, "text"))),
-            "record what the splitter gives": lambda: timed(lambda: record(chunks, str(Path(folder, "new")))),
+            "pretty": lambda: timed(lambda: replay(file, void, color="never")),
+            "split and record": lambda: timed(fresh(chunks, Path(directory) / "another")),
         }
         taken = medians(cases, rounds)
     return [
@@ -43,30 +41,35 @@ def run(rounds: int, messages: int = 20_000) -> list[Row]:
     ]
 
 
-def record(chunks: list[bytes], path: str) -> None:
-    """Split a stream and keep each frame, in a file that is made anew."""
-    from xmppctl.output.recorder import Recorder
-
-    Path(path).unlink(missing_ok=True)
-    recorder = Recorder(path)
-    split(chunks, recorder.write)
-    recorder.close()
-
-
-def replay(path: str, screen: Renderer, terms: Sequence[str] = ()) -> int:
-    """Show what is in a recording and fits all terms; how many that were."""
+def replay(file: Path, void: IO[bytes], terms: tuple[str, ...] = (), **how: str) -> None:
+    """The whole way of `xmppctl replay`, but for its start."""
+    from xmppctl.output.renderers import make_renderer
     from xmppctl.protocols.replay import recorded
     from xmppctl.protocols.view import View, Wish
     from xmppctl.protocols.watch import read_through
     from xmppctl.stanza.filters import compile_filter
 
-    view = View(Wish(compile_filter(terms)), screen)
-    read_through(recorded(path), view)
-    return view.shown
+    renderer = make_renderer(how.get("output", "text"), stream=void, color=how.get("color", "auto"))
+    read_through(recorded(str(file)), View(Wish(compile_filter(terms)), renderer))
 
 
-def renderer(void: IO[bytes], output: Any) -> Renderer:
-    """What the command shows with, without colour."""
-    from xmppctl.output.renderers import make_renderer
+def record(chunks: list[bytes], file: Path) -> None:
+    """The whole way from a socket's bytes to a file."""
+    from xmppctl.output.recorder import Recorder
+    from xmppctl.stanza.splitter import Splitter
 
-    return make_renderer(output, stream=void, color="never")
+    splitter, recorder = Splitter("in"), Recorder(str(file))
+    for chunk in chunks:
+        for frame in splitter.feed(chunk):
+            recorder.write(frame)
+    recorder.close()
+
+
+def fresh(chunks: list[bytes], file: Path) -> Callable[[], None]:
+    """Record into a file that is new each time."""
+
+    def work() -> None:
+        file.unlink(missing_ok=True)
+        record(chunks, file)
+
+    return work

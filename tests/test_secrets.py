@@ -163,7 +163,7 @@ COMMANDS: tuple[tuple[Callable[[Peer], None], tuple[str, ...]], ...] = (
     (watched, ("watch", "--until-idle", "0.2")),
     (watched, ("watch", "--until-idle", "0.2", "-o", "jsonl")),
     (watched, ("watch", "--until-idle", "0.2", "-o", "xml")),
-    (watched, ("watch", "--until-idle", "0.2", "--line")),
+    (watched, ("watch", "--until-idle", "0.2", "--format", "line")),
 )
 
 

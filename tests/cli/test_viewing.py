@@ -42,7 +42,7 @@ def test_which_words_are_terms_of_what(words: str, terms: tuple[str, ...], expec
 
 
 def test_line_is_a_format() -> None:
-    assert parsed("--line")["form"] == parsed("--format", "line")["form"] == "line"
+    assert parsed("--format", "line")["form"] == "line"
     assert parsed()["form"] == "pretty"
 
 

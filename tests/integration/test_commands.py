@@ -349,7 +349,7 @@ def test_watch_survives_a_ping_of_the_other_side(cli: Cli) -> None:
 
 
 def test_a_closed_pipe_ends_watch_quietly(cli: Cli) -> None:
-    words = cli.words(("watch", "--line"), "bob")
+    words = cli.words(("watch", "--format", "line"), "bob")
     with subprocess.Popen(
         words, env=cli.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=cli.home
     ) as process:

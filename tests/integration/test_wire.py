@@ -174,7 +174,7 @@ def canonical(element: ElementTree.Element) -> str:
 
 
 @pytest.mark.parametrize("environ", [{}, {"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONIOENCODING": "latin-1"}])
-@pytest.mark.parametrize("form", [(), ("--line",)])
+@pytest.mark.parametrize("form", [(), ("--format", "line")])
 def test_watch_shows_text_that_is_harmless(
     form: tuple[str, ...], environ: dict[str, str], tmp_path: Path
 ) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from xmppctl.stanza.statistics import Statistics
 
 from xmppctl.protocols.expect import Expectations
 from xmppctl.protocols.view import View, Wish
@@ -15,6 +14,7 @@ from xmppctl.stanza.filters import compile_filter
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.pairs import Pairs
 from xmppctl.stanza.splitter import Splitter
+from xmppctl.stanza.statistics import Statistics
 
 HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 ASK = "<iq type='get' id='1' to='capulet.example'><ping xmlns='urn:xmpp:ping'/></iq>"

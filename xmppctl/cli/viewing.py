@@ -122,7 +122,6 @@ _OPTIONS: Final = (
         show_default=True,
         help="Text laid out; or a line for each; or the bytes of the wire, nothing else.",
     ),
-    click.option("--line", "form", flag_value="line", hidden=True),
     click.option("--full", is_flag=True, help="Show long texts whole, and every namespace declaration."),
     click.option("--redact", is_flag=True, help="Replace texts and JIDs too, as for a bug report."),
     click.option("--pair", is_flag=True, help="Show each iq request with its reply and how long that took."),

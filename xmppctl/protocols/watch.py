@@ -128,21 +128,23 @@ def read_through(
 
     Time is that of the frames: `idle` seconds of theirs without one that is shown end it, requests become overdue.
     """
+    take, ends = view.take, view.ends
     shown, last = view.shown, None
     for item in items:
         if idle is not None and last is not None and item.time - last >= idle:
             return f"nothing was shown for {idle:g} s"
-        if view.due is not None and item.time >= view.due:
+        due = view.due
+        if due is not None and item.time >= due:
             view.overdue(item.time)
         if isinstance(item, Event):
             view.event(item)
         else:
-            view.take(item)
-        if last is None or view.shown != shown:
+            take(item)
+        if idle is not None and (last is None or view.shown != shown):
             shown, last = view.shown, item.time
         if redraw is not None:
             redraw.draw()
-        if view.done:
+        if ends and view.done:
             return "enough was shown"
     return "the input has ended"
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from zlib import crc32
 
 from xmppctl.errors import MalformedInput
@@ -70,12 +70,8 @@ def _record(kind: int, time: float, data: bytes) -> bytes:
     return _RECORD.pack(_MARK, len(data), check, kind, micro) + data
 
 
-class _Told(NamedTuple):
-    """A record that is whole."""
-
-    kind: int
-    time: float
-    data: bytes
+#: A record that is whole: its kind, time and bytes. A plain tuple, since there are many.
+_Told = tuple[int, float, bytes]
 
 
 class Decoder:
@@ -129,29 +125,29 @@ class Decoder:
     def _records(self, *, final: bool) -> list[_Told | Event]:
         """The whole records in the buffer, and where bytes were passed over."""
         found: list[_Told | Event] = []
-        buffer = self._buffer
-        at = 0
-        while len(buffer) - at >= _RECORD.size:
-            mark, length, check, kind, micro = _RECORD.unpack_from(buffer, at)
-            begin = at + _RECORD.size
+        buffer, size, unpack, pack = bytes(self._buffer), _RECORD.size, _RECORD.unpack_from, _CHECKED.pack
+        at, length_of_buffer = 0, len(self._buffer)
+        while length_of_buffer - at >= size:
+            mark, length, check, kind, micro = unpack(buffer, at)
+            begin = at + size
             end = begin + length
             sound = mark == _MARK and length <= _MAX_BYTES
-            if sound and end > len(buffer) and not final:
+            if sound and end > length_of_buffer and not final:
                 break
-            if sound and end <= len(buffer):
-                data = bytes(buffer[begin:end])
-                if crc32(data, crc32(_CHECKED.pack(kind, micro))) == check:
+            if sound and end <= length_of_buffer:
+                data = buffer[begin:end]
+                if crc32(data, crc32(pack(kind, micro))) == check:
                     if self._damage >= 0:
                         found.append(self._passed_over(self._offset + at))
                     self._time = micro / _MICRO
-                    found.append(_Told(kind, self._time, data))
+                    found.append((kind, self._time, data))
                     at = end
                     continue
             if self._damage < 0:
                 self._damage = self._offset + at
             following = buffer.find(_MARK, at + 1)
             # The last byte may be half of a mark.
-            at = following if following >= 0 else max(len(buffer) - 1, at + 1)
+            at = following if following >= 0 else max(length_of_buffer - 1, at + 1)
         self._forget(at)
         return found
 
@@ -174,26 +170,29 @@ class Decoder:
         for at, record in enumerate(records):
             if isinstance(record, Event):
                 items[at] = record
-            elif record.kind in runs:  # an element
-                runs[record.kind].append(at)
-            elif record.kind & (_HEAD | _EVENT):
+                continue
+            kind = record[0]
+            if kind in runs:  # an element
+                runs[kind].append(at)
+            elif kind & (_HEAD | _EVENT):
                 items[at] = self._aside(record)
             else:
-                self._split(runs[record.kind & _OUT], records, items)
+                self._split(kind & _OUT, runs[kind & _OUT], records, items)
                 items[at] = self._part(record)
-        for run in runs.values():
-            self._split(run, records, items)
+        for kind, run in runs.items():
+            self._split(kind, run, records, items)
         return [item for item in items if item is not None]
 
-    def _split(self, run: list[int], records: list[_Told | Event], items: list[Frame | Event | None]) -> None:
+    def _split(
+        self, kind: int, run: list[int], records: list[_Told | Event], items: list[Frame | Event | None]
+    ) -> None:
         """Make frames of the elements at these places."""
-        told = [record for at in run if isinstance(record := records[at], _Told)]
-        if told:
-            way = self._way(told[0].kind)
-            for at, frame in zip(
-                run, way.take_many([each.data for each in told], [each.time for each in told]), strict=True
-            ):
-                items[at] = frame
+        if not run:
+            return
+        raws = [cast(bytes, records[at][2]) for at in run]
+        times = [records[at][1] for at in run]
+        for at, frame in zip(run, self._way(kind).take_many(raws, times), strict=True):
+            items[at] = frame
         run.clear()
 
     def _way(self, kind: int) -> Way:
@@ -201,25 +200,27 @@ class Decoder:
 
     def _part(self, record: _Told) -> Frame | None:
         """The frame of a part of the stream; None for a header that is only to be known."""
-        way = self._way(record.kind)
+        kind, time, data = record
+        way = self._way(kind)
         make: Callable[[bytes, float], Frame] = {
             "header": way.header,
             "rest": way.rest,
-        }.get(_PARTS[record.kind >> 1 & 3], way.take)
-        frame = make(record.data, record.time)
-        return None if record.kind & _KNOWN else frame
+        }.get(_PARTS[kind >> 1 & 3], way.take)
+        frame = make(data, time)
+        return None if kind & _KNOWN else frame
 
     def _aside(self, record: _Told) -> Event | None:
         """The event of a record that is no frame; None for a head."""
+        kind, time, data = record
         try:
-            told: dict[str, Any] = json.loads(record.data)
-            if record.kind == _HEAD:
+            told: dict[str, Any] = json.loads(data)
+            if kind == _HEAD:
                 head = Head(str(told["recording"]), int(told["part"]))
                 self.head = self.head or head
                 return None
             if told["event"] not in _EVENTS:
                 raise ValueError("unknown")
-            return Event(told["event"], record.time, str(told["text"]), int(told["frames"]))
+            return Event(told["event"], time, str(told["text"]), int(told["frames"]))
         except (ValueError, KeyError, TypeError):
             # Its checksum is right: a later release has written it.
-            return Event("torn", record.time, "a record of another release of xmppctl was passed over")
+            return Event("torn", time, "a record of another release of xmppctl was passed over")

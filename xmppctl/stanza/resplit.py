@@ -63,13 +63,13 @@ class Way:
         self._reopen()
         return self.rest(raw, time)
 
-    def take_many(self, raws: Sequence[bytes], times: Sequence[float]) -> list[Frame]:
+    def take_many(self, raws: list[bytes], times: Sequence[float]) -> list[Frame]:
         """Elements, one after another: as `take` of each, and several times as fast."""
         frames: list[Frame] = []
         if not self._splitter.closed:
             with suppress(StreamViolation):
                 frames = self._splitter.feed(b"".join(raws), times[0])
-        if len(frames) == len(raws) and all(map(_is_of, frames, raws)):
+        if [frame.raw for frame in frames] == raws:
             for frame, time in zip(frames, times, strict=True):
                 frame.time = time
             return frames
@@ -90,7 +90,3 @@ class Way:
     def _reopen(self) -> None:
         self._splitter.reset()
         self._splitter.feed(self._header)
-
-
-def _is_of(frame: Frame, raw: bytes) -> bool:
-    return frame.raw == raw

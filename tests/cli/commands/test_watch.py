@@ -109,7 +109,7 @@ def test_idle_ends_it(run_cli):
 def test_text_is_laid_out_and_line_is_one_line(run_cli):
     pretty = run_cli("watch", "kind:message", script=deliver(HI)).stdout
     assert "    <body>hi</body>\n" in pretty
-    line = run_cli("watch", "kind:message", "--line", script=deliver(HI)).stdout
+    line = run_cli("watch", "kind:message", "--format", "line", script=deliver(HI)).stdout
     assert len(line.splitlines()) == 1 and '"hi"' in line
 
 
@@ -124,7 +124,7 @@ def test_json_is_an_array_and_xml_a_document(run_cli):
 
 def test_hostile_text_is_made_visible(run_cli):
     evil = "<message><body>\u202e\x9b2J&#13;\n12:00:00.000 ← message fake</body></message>"
-    ran = run_cli("watch", "kind:message", "--line", script=deliver(evil), tty=True)
+    ran = run_cli("watch", "kind:message", "--format", "line", script=deliver(evil), tty=True)
     assert "\u202e" not in ran.stdout and "\x9b" not in ran.stdout and "\r" not in ran.stdout
     assert len(ran.stdout.splitlines()) == 1
 
