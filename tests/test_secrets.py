@@ -116,11 +116,13 @@ class Case:
         }
 
     def run(
-        self, server: Server, *words: str, code: str | None = None, stdin: bytes = b"", **environ: str
+        self, server: Server | None, *words: str, code: str | None = None, stdin: bytes = b"", **environ: str
     ) -> None:
         """Run `xmppctl words` (or the Python `code`, which runs it) and look at its process while it runs."""
-        account = ("--jid", JID, "--host", "127.0.0.1", "--port", str(server.port), "--tls", "none")
-        told = ("--trace", str(self.trace), "-v", "-v", "--timeout", "10")
+        account: tuple[str, ...] = ("--timeout", "10")
+        if server is not None:
+            account += ("--jid", JID, "--host", "127.0.0.1", "--port", str(server.port), "--tls", "none")
+        told = ("--trace", str(self.trace), "-v", "-v")
         program = ["-c", code] if code else ["-m", "xmppctl"]
         process = subprocess.Popen(
             [sys.executable, *program, *words, *account, *told],
@@ -164,6 +166,9 @@ COMMANDS: tuple[tuple[Callable[[Peer], None], tuple[str, ...]], ...] = (
     (watched, ("watch", "--until-idle", "0.2", "-o", "jsonl")),
     (watched, ("watch", "--until-idle", "0.2", "-o", "xml")),
     (watched, ("watch", "--until-idle", "0.2", "--format", "line")),
+    (watched, ("watch", "--until-idle", "0.2", "--format", "raw")),
+    (watched, ("watch", "--until-idle", "0.2", "--record", "kept.rec", "--pair", "--redact")),
+    (watched, ("watch", "--until-idle", "0.2", "--record", "kept.rec", "--stats", "-o", "jsonl")),
 )
 
 
@@ -196,6 +201,45 @@ def test_plain_is_hidden_in_trace_and_watch(case: Case) -> None:
         case.run(server, "ping", XMPPCTL_PASSWORD=PLANTED, XMPPCTL_PLAIN="1")
         assert case.code == 0, case.seen
         assert forms(PLANTED)["SASL PLAIN"] in server.text.encode()  # it was sent all the same
+    case.assert_clean()
+
+
+#: What another program's log may hold.
+IN_CLEAR = (
+    "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'>"
+    "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{plain}</auth>"
+    "<authenticate xmlns='urn:xmpp:sasl:2'><initial-response>{plain}</initial-response></authenticate>"
+    "<handshake xmlns='jabber:component:accept'>{secret}</handshake>"
+    "<iq type='set' id='1'><query xmlns='jabber:iq:register'><username>u</username><password>{secret}</password>"
+    "</query></iq>"
+    "<presence to='r@c.example/n'><x xmlns='http://jabber.org/protocol/muc'><password>{secret}</password></x></presence>"
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("--full",),
+        ("--format", "line"),
+        ("--format", "raw"),
+        ("-o", "jsonl"),
+        ("-o", "xml"),
+        ("--stats",),
+        ("--redact",),
+        ("ns:no-such-thing",),
+    ],
+)
+def test_a_log_of_another_program_and_its_recording_tell_nothing(case: Case, words: tuple[str, ...]) -> None:
+    data = IN_CLEAR.format(plain=forms(PLANTED)["SASL PLAIN"].decode(), secret=PLANTED).encode()
+    case.run(None, "watch", "--stdin", "--record", "kept.rec", *words, stdin=data)
+    assert case.code == 0, case.seen
+    assert (case.home / "kept.rec").stat().st_size > 20
+    case.run(None, "replay", "kept.rec", *words)
+    shows_texts = not {"--stats", "line", "ns:no-such-thing"} & set(words)
+    assert (b"[redacted:" in case.seen) == shows_texts
+    case.run(None, "replay", "kept.rec", "--to", "pcapng")
+    assert case.code == 0 and b"\n\r\r\n" in case.seen, case.seen
     case.assert_clean()
 
 

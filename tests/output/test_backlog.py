@@ -89,6 +89,20 @@ def test_a_slow_reader_loses_the_oldest_and_is_told_where(limits: dict[str, int]
     assert lost == [7]
 
 
+def test_what_happened_to_the_connection_is_told_although_frames_around_it_are_lost() -> None:
+    renderer, backlog, lost = blocked(max_items=2)
+    gone, back = Event("offline", 1.5, "gone"), Event("online", 2.5, "back")
+    for item in (frame(1), gone, Event("lost", 2.0, frames=4), back, frame(3), frame(4)):
+        if isinstance(item, Event):
+            backlog.event(item)
+        else:
+            backlog.frame(item)
+    renderer.gate.set()
+    backlog.finish()
+    assert renderer.shown == ["0", gone, back, Event("lost", 3.0, frames=5), "3", "4"]
+    assert lost == [5]
+
+
 def test_one_that_is_larger_than_all_may_be_is_shown() -> None:
     renderer, backlog, _ = blocked(max_bytes=100)
     backlog.frame(frame(1, size=1000))

@@ -191,6 +191,15 @@ def test_a_burst_is_one_line_and_the_end_tells_all(losses):
     assert told[1:] == ["lost 2,004 stanzas in all"]
 
 
+def test_whoever_sees_each_loss_in_the_output_is_told_the_total_only():
+    told = []
+    lost = Losses(told.append, shown=True)
+    lost.take(5)
+    assert told == []
+    lost.end()
+    assert told == ["lost 5 stanzas in all"]
+
+
 def test_the_next_burst_tells_what_was_lost_since(losses):
     lost, told, clock = losses
     lost.take(1)

@@ -126,7 +126,23 @@ def _output() -> list[Block]:
         Lines(_STANZA),
         Text(
             '"kind" is message, presence, iq, nonza or stream, "direction" in or out, and "xml" what was on the wire, '
-            "for watch and --trace with secrets taken out. A PubSub event:"
+            'for watch and --trace with secrets taken out. With --pair, an iq has "pair" as well: request and reply, '
+            'the reply with "rtt" in seconds; timeout or unanswered for a request that has none; orphan for a reply '
+            "whose request was not seen."
+        ),
+        Text(
+            "What happened to a stream that is watched, whatever the filter, so that no gap is passed over:"
+        ),
+        Lines(_HAPPENED),
+        Text(
+            '"event" is offline or online (a daemon lost its connection, or has it back), lost ("count" stanzas came '
+            "faster than the output was read), or torn (a recording or a log is damaged there). "
+            "With --stats there is one record with the numbers at the end:"
+        ),
+        Lines(_STATS),
+        Text(
+            "Times are seconds and sizes bytes; arrays have the largest first, and where one is full, (others) stands "
+            "for the rest. A PubSub event:"
         ),
         Lines(_EVENT),
         Text(
@@ -285,6 +301,15 @@ _STANZA: Final = """\
  "type":"chat", "id":"m1", "from":"bob@localhost/desk", "to":"alice@localhost", "body":"hi",
  "payloads":[{"namespace":"urn:xmpp:receipts", "name":"request", "xep":"XEP-0184"}],
  "xml":"<message ...>...</message>"}"""
+_HAPPENED: Final = """\
+{"schema":1, "time":..., "event":"offline", "text":"the server ended the stream"}"""
+_STATS: Final = """\
+{"schema":1, "time":..., "event":"stats", "seconds":60.2, "stanzas":{"in":90,"out":31},
+ "bytes":{"in":...,"out":...}, "rate":2.01, "lost":0, "sizes":{"min":...,"p50":...,"p90":...,"p99":...,"max":...},
+ "kinds":[{"kind":"iq","stanzas":...,"bytes":...}], "namespaces":[{"namespace":...,"stanzas":...,"xep":...}],
+ "peers":[{"peer":...,"in":...,"out":...,"bytes":...}], "errors":[{"condition":...,"stanzas":...}],
+ "iq":{"min":...,"p50":...,"p90":...,"p99":...,"max":...,"answered":...,"timeouts":...,"unanswered":...,"orphans":...},
+ "slowest":[{"seconds":...,"peer":...,"namespace":...,"name":...,"id":...,"fate":...}], "silent":[...]}"""
 _EVENT: Final = """\
 {"schema":1, "time":..., "event":"item", "service":"pubsub.localhost", "node":"news",
  "id":"1", "publisher":"bob@localhost", "payload":"<entry ...>...</entry>", "atom":{...}}"""

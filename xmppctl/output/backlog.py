@@ -26,6 +26,8 @@ MAX_BYTES: Final = 8 * 1024 * 1024
 
 #: So many are taken at once: few enough that little is out of reach of dropping.
 _BATCH: Final = 64
+#: Where frames are dropped, so many events between them are told all the same.
+_MAX_EVENTS: Final = 100
 #: How often a wait for the writer looks whether it is getting on, in seconds, and how often in vain.
 _LOOK_SECONDS: Final = 0.1
 _PATIENCE: Final = 5
@@ -62,6 +64,8 @@ class Backlog:
         self._items: deque[Frame | tuple[Frame, Note] | Event] = deque()
         self._bytes = 0
         self._dropped = 0
+        #: Events that nobody is spared: the newest of those that stood between what was dropped.
+        self._passed: deque[Event] = deque(maxlen=_MAX_EVENTS)
         self._written = 0
         self._at_work = False
         self._closed = False
@@ -129,6 +133,8 @@ class Backlog:
                 self._bytes -= _size(oldest)
                 if isinstance(oldest, Event):
                     self._dropped += oldest.frames
+                    if oldest.name != "lost":
+                        self._passed.append(oldest)
                 else:
                     self._dropped += 1
             if not self._at_work:
@@ -139,9 +145,11 @@ class Backlog:
     def _write(self) -> None:
         try:
             while True:
-                batch, dropped = self._take()
+                batch, passed, dropped = self._take()
                 if not batch:
                     return
+                for event in passed:
+                    self._renderer.event(event)
                 if dropped:
                     self._renderer.event(Event("lost", _time(batch[0]), frames=dropped))
                     self._lost(dropped)
@@ -155,21 +163,23 @@ class Backlog:
                 self._items.clear()
                 self._changed.notify_all()
 
-    def _take(self) -> tuple[list[Frame | tuple[Frame, Note] | Event], int]:
-        """The next items, and how many frames before them were dropped; none when it is over."""
+    def _take(self) -> tuple[list[Frame | tuple[Frame, Note] | Event], list[Event], int]:
+        """The next items, and the events and the number of frames dropped before them; none when it is over."""
         with self._changed:
             self._at_work = False
             if not self._items:
                 self._changed.notify_all()
             while not self._items:
                 if self._closed:
-                    return [], 0
+                    return [], [], 0
                 self._changed.wait()
             self._at_work = True
             batch = [self._items.popleft() for _ in range(min(_BATCH, len(self._items)))]
             self._bytes -= sum(map(_size, batch))
             dropped, self._dropped = self._dropped, 0
-            return batch, dropped
+            passed = list(self._passed)
+            self._passed.clear()
+            return batch, passed, dropped
 
     def _show(self, item: Frame | tuple[Frame, Note] | Event) -> None:
         if isinstance(item, Event):

@@ -20,11 +20,15 @@ BURST_SECONDS: Final = 5.0
 
 
 class Losses:
-    """Counts stanzas that came faster than they were read. `tell` gets one line for each burst of them."""
+    """Counts stanzas that came faster than they were read. `tell` gets one line for each burst of them, and the total.
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    `shown`: who is told sees each loss in the output as well, so that the total is enough.
+    """
+
+    def __init__(self, tell: Callable[[str], None], *, shown: bool = False) -> None:
         self.total = 0
         self._tell = tell
+        self._shown = shown
         self._untold = 0
         self._told = 0.0  # when a line was told; meaningless while `total` is 0
 
@@ -34,7 +38,7 @@ class Losses:
         quiet = not self.total or now - self._told >= BURST_SECONDS
         self.total += count
         self._untold += count
-        if quiet:
+        if quiet and not self._shown:
             self._told = now
             self._tell(f"lost {_stanzas(self._untold)}: they come faster than the output is read")
             self._untold = 0
