@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -73,9 +74,10 @@ class Home:
 
 
 @pytest.fixture
-def home(tmp_path: Path, run_cli: Callable[..., Any]) -> Home:
-    (tmp_path / "home").mkdir(mode=0o700)
-    return Home(tmp_path / "home", run_cli)
+def home(run_cli: Callable[..., Any]) -> Iterator[Home]:
+    # The name of a socket has to be short, which pytest's own directories are not.
+    with TemporaryDirectory(prefix="xmppctl-") as root:
+        yield Home(Path(root), run_cli)
 
 
 def bodies(stanzas: list[str]) -> list[str]:

@@ -96,7 +96,7 @@ def test_a_server_that_ignores_sigterm_is_killed(directory: Path) -> None:
         time.sleep(0.01)
     before = time.monotonic()
     process.terminate(directory, grace=0.3)
-    assert 0.3 <= time.monotonic() - before < 4
+    assert 0.3 <= time.monotonic() - before < 10
     assert not running(pid)
 
 
@@ -154,7 +154,7 @@ def test_a_lock_is_waited_for_and_then_refused(tmp_path: Path) -> None:
         before = time.monotonic()
         with pytest.raises(SandboxError, match="another xmppctl"), process.locked(tmp_path, 0.2):
             pass
-        assert 0.2 <= time.monotonic() - before < 2
+        assert 0.2 <= time.monotonic() - before < 10
     with process.locked(tmp_path, 0.2):
         pass
 

@@ -450,8 +450,8 @@ def test_what_comes_while_we_close_is_seen_and_not_answered(world: World) -> Non
 
 def test_a_server_that_never_closes_its_stream_is_left(world: World) -> None:
     began = monotonic()
-    world.run(lambda peer: (peer.until_end(), peer.listen(3)), nothing)
-    assert monotonic() - began < 2
+    world.run(lambda peer: (peer.until_end(), peer.listen(20)), nothing)
+    assert monotonic() - began < 10
 
 
 def test_a_server_that_never_stops_talking_is_left(world: World) -> None:
@@ -461,7 +461,7 @@ def test_a_server_that_never_stops_talking_is_left(world: World) -> None:
 
     began = monotonic()
     world.run(script, nothing)
-    assert monotonic() - began < 2
+    assert monotonic() - began < 10
 
 
 async def forever(session: Session) -> None:
@@ -496,7 +496,7 @@ def test_the_end_of_the_stream_ends_every_wait(
     began = monotonic()
     with pytest.raises(kind, match=words) as caught:
         world.run(end, forever)
-    assert monotonic() - began < 2
+    assert monotonic() - began < 10
     assert caught.value.hint  # type: ignore[attr-defined]
 
 
@@ -589,9 +589,9 @@ def test_a_server_that_does_not_read_ends_with_the_deadline(world: World) -> Non
     stop = threading.Event()
     began = monotonic()
     with pytest.raises(DeadlineExceeded, match="sending"):
-        world.run(lambda _: stop.wait(3), main)
+        world.run(lambda _: stop.wait(20), main)
     stop.set()
-    assert monotonic() - began < 2
+    assert monotonic() - began < 10
 
 
 def test_both_may_send_a_lot_at_once(world: World) -> None:
@@ -797,7 +797,7 @@ def test_a_signal_ends_a_write_that_nobody_reads(world: World) -> None:
         os.set_blocking(ours, False)
         os.read(ours, 1_000_000)  # so that closing can write the rest
     os.close(ours)
-    assert monotonic() - began < 2
+    assert monotonic() - began < 10
     assert world.said.endswith("</stream:stream>") and sink.failed
 
 

@@ -32,7 +32,7 @@ def test_a_dead_address_is_overtaken() -> None:
         sock, address = tcp.connect([v4(dead), v4(server.port)], Deadline(10))
         sock.close()
     assert address == v4(server.port)
-    assert tcp.STAGGER_SECONDS <= monotonic() - began < 2
+    assert tcp.STAGGER_SECONDS <= monotonic() - began < 8
 
 
 def test_a_late_answer_still_wins_over_a_refusal() -> None:

@@ -302,14 +302,19 @@ _STANZA: Final = """\
  "payloads":[{"namespace":"urn:xmpp:receipts", "name":"request", "xep":"XEP-0184"}],
  "xml":"<message ...>...</message>"}"""
 _HAPPENED: Final = """\
-{"schema":1, "time":..., "event":"offline", "text":"the server ended the stream"}"""
+{"schema":1, "time":..., "event":"offline", "text":"the server hung up"}"""
 _STATS: Final = """\
 {"schema":1, "time":..., "event":"stats", "seconds":60.2, "stanzas":{"in":90,"out":31},
- "bytes":{"in":...,"out":...}, "rate":2.01, "lost":0, "sizes":{"min":...,"p50":...,"p90":...,"p99":...,"max":...},
- "kinds":[{"kind":"iq","stanzas":...,"bytes":...}], "namespaces":[{"namespace":...,"stanzas":...,"xep":...}],
- "peers":[{"peer":...,"in":...,"out":...,"bytes":...}], "errors":[{"condition":...,"stanzas":...}],
- "iq":{"min":...,"p50":...,"p90":...,"p99":...,"max":...,"answered":...,"timeouts":...,"unanswered":...,"orphans":...},
- "slowest":[{"seconds":...,"peer":...,"namespace":...,"name":...,"id":...,"fate":...}], "silent":[...]}"""
+ "bytes":{"in":...,"out":...}, "rate":2.01, "lost":0,
+ "sizes":{"min":...,"p50":...,"p90":...,"p99":...,"max":...},
+ "kinds":[{"kind":"iq","stanzas":...,"bytes":...}],
+ "namespaces":[{"namespace":...,"stanzas":...,"xep":...}],
+ "peers":[{"peer":...,"in":...,"out":...,"bytes":...}],
+ "errors":[{"condition":...,"stanzas":...}],
+ "iq":{"min":...,"p50":...,"p90":...,"p99":...,"max":...,
+       "answered":...,"timeouts":...,"unanswered":...,"orphans":...},
+ "slowest":[{"seconds":...,"peer":...,"namespace":...,"name":...,"id":...,"fate":...}],
+ "silent":[...]}"""
 _EVENT: Final = """\
 {"schema":1, "time":..., "event":"item", "service":"pubsub.localhost", "node":"news",
  "id":"1", "publisher":"bob@localhost", "payload":"<entry ...>...</entry>", "atom":{...}}"""
