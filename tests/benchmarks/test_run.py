@@ -41,6 +41,14 @@ def test_streams_measures_the_splitter_and_every_renderer() -> None:
     assert {"splitter", "jsonl", "xml", "pretty", "line"} <= set(found)
 
 
+def test_recordings_measures_replaying_and_recording() -> None:
+    done = bench("recordings", "--rounds", "1", "--messages", "300")
+    assert done.returncode == 0, done.stderr
+    found = rows(done.stdout)
+    assert found["lxml XMLPullParser"] == "1.00"
+    assert {"jsonl", "jsonl, 3 terms select 1 in 100", "pretty", "split and record"} <= set(found)
+
+
 def test_a_missed_target_fails_only_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(FOLDER))
     from measure import Row, Target  # type: ignore[import-not-found]

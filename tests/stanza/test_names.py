@@ -51,3 +51,15 @@ def test_prefixed_attributes_keep_their_namespace() -> None:
     assert names.spaced({"a": "1", f"n{names.SEPARATOR}b": "2"}) == {"a": "1", "n b": "2"}
     plain = {"a": "1"}
     assert names.spaced(plain) is plain
+
+
+def test_names_of_the_network_are_not_remembered_without_end() -> None:
+    splitter = Splitter()
+    splitter.feed(HEADER)
+    for number in range(10_000):
+        (frame,) = splitter.feed(f"<message><n{number} xmlns='urn:{number}'/></message>".encode())
+        assert frame.payloads == [f"urn:{number} n{number}"]
+    long = "n" * 50_000
+    (frame,) = splitter.feed(f"<message><{long}/></message>".encode())
+    assert frame.payloads == [f"jabber:client {long}"]
+    assert len(names.known_names) < 5000 and max(map(len, names.known_names)) < 300

@@ -102,6 +102,8 @@ class View:
         selected = self._wanted(frame)
         if self._recorder is not None:
             self._record(self._recorder, frame, selected)
+        elif self._pairs is None and not selected:
+            return
         if self._pairs is not None and self._pairs.concern(frame):
             outcome = self._pairs.take(frame)
             if outcome is not None:
@@ -128,6 +130,11 @@ class View:
     def due(self) -> float | None:
         """When `overdue` should be asked next, in seconds since the epoch; None for never."""
         return None if self._pairs is None else self._pairs.due
+
+    @property
+    def waits(self) -> bool:
+        """Whether time alone can make something of it overdue."""
+        return self._pairs is not None
 
     def finish(self) -> None:
         """Nothing more comes: show the requests that were not answered."""

@@ -134,6 +134,13 @@ def read_through(
     """
     take, ends = view.take, view.ends
     shown, last = view.shown, None
+    if idle is None and redraw is None and not ends and not view.waits:
+        for item in items:  # nothing to look at in between
+            if isinstance(item, Event):
+                view.event(item)
+            else:
+                take(item)
+        return "the input has ended"
     for item in items:
         if idle is not None and last is not None and item.time - last >= idle:
             return f"nothing was shown for {idle:g} s"

@@ -53,7 +53,6 @@ class Frame:
         names: Sequence[str] = (),
         payloads: Sequence[str] = (),
         attributes: Mapping[str, str] | None = None,
-        *,
         direction: Direction = "in",
         time: float = 0.0,
         context: Mapping[str, str] = CLIENT_CONTEXT,

@@ -8,6 +8,7 @@ importing it costs the whole library.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -59,13 +60,25 @@ class Jid(NamedTuple):
         return f"{self.bare}/{self.resource}" if self.resource else self.bare
 
 
+def remembered(test: Callable[[str], bool]) -> Callable[[str | None], bool]:
+    """The test of an address, false without one. What it gave is remembered for the latest, unless they are long."""
+    again = lru_cache(maxsize=1024)(test)
+
+    def remembering(address: str | None) -> bool:
+        if address is None:
+            return False
+        return again(address) if len(address) <= _LONGEST else test(address)
+
+    return remembering
+
+
 def prepared(address: str) -> tuple[str, str]:
     """An address that came from the network, prepared for comparison: full, and bare; as it came if it is no JID."""
-    return _remembered(address) if len(address) <= _LONGEST else _apart(address)
+    return _prepared(address) if len(address) <= _LONGEST else _apart(address)
 
 
 @lru_cache(maxsize=1024)
-def _remembered(address: str) -> tuple[str, str]:
+def _prepared(address: str) -> tuple[str, str]:
     return _apart(address)
 
 

@@ -13,6 +13,22 @@ from typing import Final
 SEPARATOR: Final = "\x01"
 
 
+#: Names as expat gives them -> as we write them. They come from the network: so many, of such a length, are remembered.
+known_names: dict[str, str] = {}
+_MAX_KNOWN: Final = 4096
+_MAX_LENGTH: Final = 200
+
+
+def spaced_name(name: str) -> str:
+    """An element's name as `"namespace name"`. For streams: look into `known_names` first, a call costs as much."""
+    made = name.replace(SEPARATOR, " ")
+    if len(name) <= _MAX_LENGTH:
+        if len(known_names) >= _MAX_KNOWN:
+            known_names.clear()
+        known_names[name] = made
+    return made
+
+
 def spaced(attributes: dict[str, str]) -> dict[str, str]:
     """Attributes by name, prefixed ones as `"namespace name"`."""
     if SEPARATOR not in "".join(attributes):

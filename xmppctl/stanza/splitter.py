@@ -17,7 +17,7 @@ from typing import Final, NoReturn
 from xml.parsers import expat
 
 from xmppctl.stanza.frame import CLIENT_CONTEXT, NS_STREAM, Direction, Frame
-from xmppctl.stanza.names import SEPARATOR, spaced
+from xmppctl.stanza.names import SEPARATOR, known_names, spaced, spaced_name
 
 #: A roster of 35,000 contacts is one stanza of about 5 MB.
 MAX_STANZA_BYTES: Final = 16 * 1024 * 1024
@@ -241,21 +241,12 @@ class Splitter:
         self._emit(end, [name.replace(SEPARATOR, " ")], [], spaced(attributes))
 
     def _open(self, name: str, attributes: dict[str, str]) -> None:
-        name = name.replace(SEPARATOR, " ")
+        name = known_names.get(name) or spaced_name(name)
         depth = self._depth
         self._depth = depth + 1
-        if len(attributes) > self.max_attributes:
+        if attributes and len(attributes) > self.max_attributes:
             self._check_attributes(attributes)
-        if depth == 1:
-            index = self._parser.CurrentByteIndex
-            if index != self._start:
-                self._gap(index)
-            if name == _STREAM:
-                raise StreamViolation("bad-format", NESTED_STREAM, index)
-            self._names = [name]
-            self._payloads = []
-            self._attributes = spaced(attributes)
-        else:
+        if depth > 1:
             self._names.append(name)
             if depth == 2:
                 self._payloads.append(name)
@@ -265,6 +256,15 @@ class Splitter:
                     f"elements are nested more than {self.max_depth} deep",
                     self._parser.CurrentByteIndex,
                 )
+            return
+        index = self._parser.CurrentByteIndex
+        if index != self._start:
+            self._gap(index)
+        if name == _STREAM:
+            raise StreamViolation("bad-format", NESTED_STREAM, index)
+        self._names = [name]
+        self._payloads = []
+        self._attributes = spaced(attributes)
 
     def _close(self, name: str) -> None:
         self._depth = depth = self._depth - 1
@@ -327,18 +327,8 @@ class Splitter:
             self._too_big()
         raw = bytes(self._buffer[start - base : end - base])
         self._start = end
-        # Not through _frame(): this is the hot path.
-        self._frames.append(
-            Frame(
-                raw,
-                names,
-                payloads,
-                attributes,
-                direction=self.direction,
-                time=self._time,
-                context=self.context,
-            )
-        )
+        # Not through _frame(), and without keywords: this is the hot path.
+        self._frames.append(Frame(raw, names, payloads, attributes, self.direction, self._time, self.context))
 
     def _gap(self, until: int) -> None:
         """What stands between two children of the stream: white space, or a violation."""
