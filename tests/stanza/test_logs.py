@@ -165,6 +165,15 @@ def test_a_line_without_end_is_bounded() -> None:
     assert [item.name for item in found if isinstance(item, Event)] == ["torn"]
 
 
+@pytest.mark.timeout(20)
+def test_a_long_line_in_small_pieces_is_looked_through_once() -> None:
+    reader = LogReader()
+    reader.feed(b"x\n")
+    for _ in range(20_000):
+        assert reader.feed(b"y" * 1000) == []
+    assert [frame.raw for frame in reader.feed(b"\nRECV: <presence/>\n")] == [b"<presence/>"]
+
+
 def test_sessions_of_a_server_are_kept_apart() -> None:
     line = '(tls|<0.%d.0>) Received XML on stream = <<"%s">>\n'
     log = (

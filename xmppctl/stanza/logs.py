@@ -155,11 +155,13 @@ class _Lines:
 
     def feed(self, data: bytes, time: float) -> Iterator[Item]:
         self._time = time
-        self._tail += data
-        *lines, rest = self._tail.split(b"\n")
-        self._tail = rest
-        for line in lines:
-            yield from self._taker.line(bytes(line.removesuffix(b"\r")), time)
+        # Only what is new is looked through: a line may be long, and come in many pieces.
+        end, *lines = data.split(b"\n")
+        self._tail += end
+        if lines:
+            whole, self._tail = self._tail, bytearray(lines.pop())
+            for line in (bytes(whole), *lines):
+                yield from self._taker.line(line.removesuffix(b"\r"), time)
         if len(self._tail) > 2 * MAX_STANZA_BYTES:
             self._tail.clear()
             yield Event("torn", time, "a line was passed over that is longer than a stanza may be")
