@@ -46,6 +46,11 @@ ODD = {
     "stream end in text": _message("&lt;/stream:stream&gt;<![CDATA[</stream:stream>]]>"),
     "nested stream": b"<message><s:stream xmlns:s='http://etherx.jabber.org/streams'/></message>",
     "hostile head": '<message from="a\u202eb@c/\x9b\n" type="\u202ex" id="&#10;{}"><body/></message>'.encode(),
+    "hostile errors": (
+        "<iq type='error' id='&#10;\u202e' from='\u202ea\x9b31m&#10;\x7fb@c.example'><error type='\u202ecancel'>"
+        "<service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/><\u00e9 xmlns='urn:\u202e'/>"
+        "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>\u202e\n\x9b\u2028</text></error></iq>"
+    ).encode(),
     "hostile names": '<message><élément xmlns="urn:\u202e" 日="x"/></message>'.encode(),
     "combining": _message("a" + "\u0301" * 3000),
     "attribute count": b"<message %s/>" % b" ".join(b"a%d='%d'" % (n, n) for n in range(500)),

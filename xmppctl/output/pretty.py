@@ -115,10 +115,14 @@ class Pretty:
         line = f"{palette.error}! {safe(said, limit=heading.MAX_VALUE)}{palette.reset}"
         if condition.text:
             line += f": {safe(condition.text, limit=_MAX_TEXT)}"
-        rows = [line if self._encodable is None else self._encodable(line)]
+        rows = [line]
         if frame.direction == "in":
-            meaning, advice = _explain(frame, condition)
+            meaning, advice = (
+                safe(text, limit=_MAX_TEXT) for text in _explain(frame, condition)
+            )  # a JID is in it
             rows += [f"  {meaning}", f"  try: {advice}"]
+        if self._encodable is not None:
+            rows = list(map(self._encodable, rows))
         if width is None:
             return [_MARGIN + row for row in rows]
         return [fold(row, width, indent=_MARGIN, hang=_MARGIN + _HANG) for row in rows]
