@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from json.encoder import encode_basestring as quote
-from typing import Any
+from typing import Any, Final
 
 from xmppctl.output.base import Note, Renderer
 from xmppctl.output.records import (
@@ -24,7 +24,9 @@ from xmppctl.output.sink import Sink
 from xmppctl.stanza.event import Event
 from xmppctl.stanza.frame import Frame
 
-_payload_texts: dict[str, str] = {}
+#: What a stanza's payloads are, by their names: most stanzas are like one before. No long ones are kept.
+_payloads_texts: dict[tuple[str, ...], str] = {}
+_MAX_KEPT: Final = 1000
 
 
 class JsonLines(Renderer):
@@ -122,8 +124,8 @@ def stanza_line(frame: Frame) -> str:
     if body is not None:
         parts.append(f',"body":{quote(body)}')
     if frame.payloads:
-        payloads = [_payload_texts.get(name) or _payload_text(name) for name in frame.payloads]
-        parts.append(f',"payloads":[{",".join(payloads)}]')
+        names = tuple(frame.payloads)
+        parts.append(_payloads_texts.get(names) or _payloads_text(names))
     parts.append(f',"xml":{quote(text)}}}')
     return json_safe("".join(parts))
 
@@ -131,16 +133,17 @@ def stanza_line(frame: Frame) -> str:
 def json_bytes(text: str, sink: Sink) -> bytes:
     """JSON text in UTF-8, the only encoding it has between programs (RFC 8259 section 8.1); in ASCII, with JSON's own
     escapes, where the stream's encoding is another."""
-    if sink.is_utf8 or text.isascii():
+    if text.isascii() or sink.is_utf8:
         return text.encode()
     return "".join(_escaped(char) for char in text).encode("ascii")
 
 
-def _payload_text(name: str) -> str:
-    """The JSON of one payload's record."""
-    text = json.dumps(payload_record(name), ensure_ascii=False, separators=(",", ":"))
-    if len(_payload_texts) < CACHE_LIMIT:
-        _payload_texts[name] = text
+def _payloads_text(names: tuple[str, ...]) -> str:
+    """The JSON of a stanza's payloads."""
+    records = [payload_record(name) for name in names]
+    text = f',"payloads":{json.dumps(records, ensure_ascii=False, separators=(",", ":"))}'
+    if len(_payloads_texts) < CACHE_LIMIT and len(text) < _MAX_KEPT:
+        _payloads_texts[names] = text
     return text
 
 

@@ -14,27 +14,37 @@ from typing import Any, Final
 from xmppctl.errors import XmppctlError
 from xmppctl.output.safe import substitute
 from xmppctl.stanza.event import Event
-from xmppctl.stanza.frame import Frame
+from xmppctl.stanza.frame import NS_CLIENT, NS_COMPONENT, NS_SERVER, Frame
 
 SCHEMA: Final = 1
 
+#: The names of messages -> those of their bodies.
+_BODIES: Final = {
+    f"{namespace} message": f"{namespace} body" for namespace in (NS_CLIENT, NS_SERVER, NS_COMPONENT)
+}
 #: A body that can be read off the bytes: no attribute, entity, markup or carriage return in it.
 _PLAIN_BODY: Final = re.compile(r"<body>([^<&\r]*)</body>")
 CACHE_LIMIT: Final = 4096  # names come from the network: a cache of them must not grow without end
 _payload_records: dict[str, dict[str, str]] = {}
 _last_second: tuple[int, str] = (-1, "")
+_last_time: tuple[float, str] = (-1.0, "")
 
 
 def utc_time(time: float) -> str:
     """`time`, in seconds since the epoch, as RFC 3339 in UTC with milliseconds: `2026-01-31T12:00:00.250Z`."""
-    global _last_second
+    global _last_second, _last_time
+    known_time, written = _last_time
+    if known_time == time:  # what one read has brought came at one time
+        return written
     second, milli = divmod(round(time * 1000), 1000)
     known, text = _last_second
     if known != second:
         year, month, day, hour, minute, sec = gmtime(second)[:6]
         text = f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{sec:02d}"
         _last_second = (second, text)
-    return f"{text}.{milli:03d}Z"
+    written = f"{text}.{milli:03d}Z"
+    _last_time = (time, written)
+    return written
 
 
 def stanza_record(frame: Frame, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -77,7 +87,8 @@ def event_record(event: Event) -> dict[str, Any]:
 
 def body_of(frame: Frame, text: str) -> str | None:
     """`frame.body`, read off `text` (its bytes decoded) where that is surely the same: parsing costs ten times more."""
-    if f"{frame.namespace} body" not in frame.payloads or frame.kind != "message":
+    name = _BODIES.get(frame.names[0]) if frame.names else None
+    if name is None or name not in frame.payloads:
         return None
     # One "<body", no prefixed one, and no CDATA section: nothing else in the bytes can be or look like the element.
     if text.count("<body") == 1 and "<!" not in text and ":body" not in text:
