@@ -55,3 +55,13 @@ def test_parts_of_a_stream() -> None:
     frames = split(b" <presence/>" + FOOTER)
     assert [part_of(frame) for frame in frames if frame.kind == "stream"] == ["header", "rest", "footer"]
     assert [is_header(frame) for frame in frames] == [True, False, False, False]
+
+
+def test_parts_of_a_stream_are_told_by_their_bytes() -> None:
+    way = Way("in")
+    assert [part_of(way.part(raw, 1.0)) for raw in (HEADER, b"</stream:stream>", b" ", b"<torn")] == [
+        "header",
+        "footer",
+        "rest",
+        "rest",
+    ]

@@ -26,9 +26,7 @@ from xmppctl.output.safe import substitute
 from xmppctl.output.sink import Sink
 from xmppctl.stanza.event import Event
 from xmppctl.stanza.frame import CLIENT_CONTEXT, Frame
-
-ROOT: Final = "xmppctl:log"
-NS_LOG: Final = "urn:xmppctl:log:1"
+from xmppctl.stanza.log_document import BEGIN, NS_LOG, ROOT
 
 _START_NAME: Final = re.compile(r"<[^\s/>]+")
 _START_TAG: Final = re.compile(r"""<[^"'>]*+(?:"[^"]*+"[^"'>]*+|'[^']*+'[^"'>]*+)*+>""")
@@ -108,10 +106,10 @@ class XmlDocument(Renderer):
 
 
 def _document_head(context: Mapping[str, str]) -> str:
-    declarations = "".join(_declaration(prefix, uri) for prefix, uri in context.items())
-    return (
-        f"<?xml version='1.0' encoding='UTF-8'?>\n<{ROOT}{_declaration('xmppctl', NS_LOG)}{declarations}>\n"
+    declarations = "".join(
+        _declaration(prefix, uri) for prefix, uri in {"xmppctl": NS_LOG, **context}.items()
     )
+    return f"{BEGIN.decode()}{declarations[1:]}>\n"
 
 
 def no_xml_form() -> UsageError:

@@ -1,7 +1,7 @@
-"""Frames out of what other programs have written: a stream, stanzas, xmppctl's own JSON lines, debug logs. Sans-IO.
+"""Frames out of what other programs have written: a stream, stanzas, debug logs, xmppctl's own output. Sans-IO.
 
-What it is, the first byte tells that is no white space: `<` begins a stream or a stanza, `{` a JSON record, anything
-else a line of a log. Other programs log passwords: every frame passes `redact`.
+What it is, the first byte tells that is no white space: `<` begins a stream or a stanza (or a document of `-o xml`),
+`{` a JSON record, anything else a line of a log. Other programs log passwords: every frame passes `redact`.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from typing import Any, Final
 
 from xmppctl.stanza.event import Event
 from xmppctl.stanza.frame import Direction, Frame
+from xmppctl.stanza.log_document import BEGIN, Document
 from xmppctl.stanza.log_lines import Logged, numbers, read_line
 from xmppctl.stanza.redact import redact
-from xmppctl.stanza.resplit import UNKNOWN_HEADER, Way
+from xmppctl.stanza.resplit import HEADERS, UNKNOWN_HEADER, Way
 from xmppctl.stanza.splitter import MAX_STANZA_BYTES, Splitter, StreamViolation
 
 Item = Frame | Event
 
-_HEADERS: Final = (b"<?xml", b"<stream:stream")
 #: No more is kept of what may become a header.
 _MAX_HELD: Final = 1024
-_FOOTER: Final = b"</stream:stream"
 #: The streams of a server's log that are followed at the same time.
 _MAX_SESSIONS: Final = 1000
 #: Numbers are written of what one read has brought; more of them is no piece of a stream.
@@ -39,6 +38,7 @@ class LogReader:
     def __init__(self) -> None:
         self.skipped = 0
         self._reader: _Stream | _Lines | None = None
+        self._begin = b""  # too little to tell what it is
         self._kept: list[Item] = []
 
     def feed(self, data: bytes, time: float | None = None) -> list[Item]:
@@ -49,8 +49,9 @@ class LogReader:
         """
         when = now() if time is None else time
         if self._reader is None:
-            data = data.lstrip()
-            if not data:
+            data = (self._begin + data).lstrip()
+            if len(data) < len(BEGIN) and BEGIN.startswith(data):
+                self._begin = data
                 return []
             self._reader = self._choose(data)
         for item in self._reader.feed(data, when):
@@ -60,7 +61,11 @@ class LogReader:
     def finish(self) -> list[Item]:
         """What is left at the end."""
         if self._reader is None:
-            return []
+            if not self._begin:
+                return []
+            self._reader = self._choose(self._begin)
+            for item in self._reader.feed(self._begin, now()):
+                self._keep(item)
         for item in self._reader.finish():
             self._keep(item)
         return self._take()
@@ -73,6 +78,8 @@ class LogReader:
         return kept
 
     def _choose(self, data: bytes) -> _Stream | _Lines:
+        if data.startswith(BEGIN):
+            return _Lines(Document())
         # A line of syslog's may begin with its priority: <14>.
         if data[:1] == b"<" and not data[1:2].isdigit():
             return _Stream()
@@ -99,7 +106,7 @@ class _Stream:
         data, self._held = data[:keep], data[keep:]
         at = 0
         while at < len(data):
-            if data.startswith(_HEADERS, at):
+            if data.startswith(HEADERS, at):
                 self._splitter.reset()
             elif not self._began:
                 self._splitter.feed(UNKNOWN_HEADER, time)
@@ -129,7 +136,7 @@ class _Stream:
 def _before_half_a_header(data: bytes) -> int:
     """Where the beginning of a header stands whose rest has not come; else the end of the data."""
     end = data.rfind(b"<")
-    if end < 0 or not any(header.startswith(data[end:]) for header in _HEADERS):
+    if end < 0 or not any(header.startswith(data[end:]) for header in HEADERS):
         end = len(data)
     declared = data.rfind(b"<?xml", 0, end)
     if declared >= 0 and b"<" not in data[declared + 1 : end]:
@@ -142,13 +149,13 @@ def _next_header(data: bytes, at: int) -> int:
     after = at + 1
     if data.startswith(b"<?xml", at):
         after = data.find(b"<", after) + 1 or len(data)
-    return min((place for header in _HEADERS if (place := data.find(header, after)) >= 0), default=len(data))
+    return min((place for header in HEADERS if (place := data.find(header, after)) >= 0), default=len(data))
 
 
 class _Lines:
     """Lines out of pieces, for `taker`. One that is longer than a stanza may be is cut."""
 
-    def __init__(self, taker: _Json | _Log) -> None:
+    def __init__(self, taker: _Json | _Log | Document) -> None:
         self._taker = taker
         self._tail = bytearray()
         self._time = 0.0
@@ -198,9 +205,7 @@ class _Json:
         way, raw = self._ways[record["direction"]], str(record["xml"]).encode("utf-8", "replace")
         if record["kind"] != "stream":
             return way.take(raw, time)
-        if raw.startswith(_HEADERS):
-            return way.header(raw, time)
-        return way.take(raw, time) if raw.startswith(_FOOTER) else way.rest(raw, time)
+        return way.part(raw, time)
 
     def finish(self, time: float) -> list[Item]:
         del time
@@ -252,7 +257,7 @@ class _Log:
 
     def _begin(self, told: Logged) -> Iterator[Item]:
         splitter = self._open = Splitter(told.direction)
-        if told.data.startswith(_HEADERS):
+        if told.data.startswith(HEADERS):
             if told.data.startswith(b"<?xml") and b"<stream:stream" not in told.data:
                 self._open = None  # a declaration alone says nothing
                 return
@@ -291,9 +296,9 @@ class _Log:
         """The next bytes of a session's stream."""
         key = (told.session, told.direction)
         splitter = self._sessions.pop(key, None)
-        if splitter is None or told.data.startswith(_HEADERS):
+        if splitter is None or told.data.startswith(HEADERS):
             splitter = Splitter(told.direction)
-            if not told.data.startswith(_HEADERS):
+            if not told.data.startswith(HEADERS):
                 splitter.feed(UNKNOWN_HEADER, self._time)
         try:
             yield from splitter.feed(told.data, self._time)

@@ -16,6 +16,10 @@ from xmppctl.stanza.splitter import Splitter, StreamViolation
 
 Part = Literal["header", "footer", "rest"]
 
+#: What a stream's header and footer begin with.
+HEADERS: Final = (b"<?xml", b"<stream:stream")
+FOOTER: Final = b"</stream:stream"
+
 #: The stream that frames stand in while no header is known.
 UNKNOWN_HEADER: Final = f"<stream:stream{declarations(CLIENT_CONTEXT)}>".encode()
 
@@ -75,6 +79,12 @@ class Way:
             return frames
         self._reopen()
         return list(map(self.take, raws, times))
+
+    def part(self, raw: bytes, time: float) -> Frame:
+        """The part of the stream itself that these bytes look like: a header, a footer, or a rest."""
+        if raw.startswith(HEADERS):
+            return self.header(raw, time)
+        return self.take(raw, time) if raw.startswith(FOOTER) else self.rest(raw, time)
 
     def rest(self, raw: bytes, time: float) -> Frame:
         """Bytes that are no element."""

@@ -55,7 +55,7 @@ def command(
     on standard error, whatever -q says, and the exit code stays 0. A recording loses none.
 
     --stdin reads what other programs have written: a stream, stanzas one after another, debug logs of slixmpp, Prosody
-    and ejabberd, and what xmppctl itself prints with -o jsonl and writes with --trace.
+    and ejabberd, and what xmppctl itself prints with -o jsonl and -o xml and writes with --trace.
     """
     view = Wishes(**wishes)
     if presence == "none" and priority is not None:
