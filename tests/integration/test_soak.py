@@ -173,6 +173,10 @@ class Soak:
             sender.start()
         try:
             self.break_things(SECONDS)
+            # On a slow machine the breaks may have left nobody the time for a single message.
+            wait_until(
+                lambda: all(self.accepted[name] for name in RECIPIENTS), "all had one accepted", DRAIN_SECONDS
+            )
         finally:
             self._over.set()
             for sender in senders:
