@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from measure import NO_TARGET, Case, Row, Target, medians
-from streams import BARE, TERMS, bare, stream, timed
+from streams import BARE, TERMS, bare, split, stream, timed
 
 TITLE = "a recording of messages, against a bare lxml pull parser over the same bytes (rates)"
 TARGETS = {
@@ -56,12 +56,9 @@ def replay(file: Path, void: IO[bytes], terms: tuple[str, ...] = (), **how: str)
 def record(chunks: list[bytes], file: Path) -> None:
     """The whole way from a socket's bytes to a file."""
     from xmppctl.output.recorder import Recorder
-    from xmppctl.stanza.splitter import Splitter
 
-    splitter, recorder = Splitter("in"), Recorder(str(file))
-    for chunk in chunks:
-        for frame in splitter.feed(chunk):
-            recorder.write(frame)
+    recorder = Recorder(str(file))
+    split(chunks, recorder.write)
     recorder.close()
 
 

@@ -235,7 +235,7 @@ class Viewing:
         app, wishes = self._app, self._wishes
         renderer = app.renderer(has_xml=not wishes.stats, form=wishes.form, full=wishes.full)
         renderer.begin_list()
-        self.losses = Losses(app.warn, shown=app.stdout is not None and app.stdout.isatty())
+        self.losses = Losses(app.warn, shown=renderer.sink.is_terminal)
         if wishes.stats:
             self._begin_statistics()
         elif self._live:

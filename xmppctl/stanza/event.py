@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 Name = Literal["online", "offline", "lost", "torn"]
+#: By themselves, for whoever reads one that was written down: others are not known.
+NAMES: Final[dict[str, Name]] = {name: name for name in get_args(Name)}
 
 
 class Event(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Final
 from xml.parsers import expat
 
 from xmppctl.stanza.build import declarations
-from xmppctl.stanza.event import Event, Name
+from xmppctl.stanza.event import NAMES, Event
 from xmppctl.stanza.frame import CLIENT_CONTEXT, NS_STREAM, Direction, Frame
 from xmppctl.stanza.resplit import Way
 from xmppctl.stanza.splitter import Splitter, StreamViolation
@@ -24,12 +24,6 @@ BEGIN: Final = f"<?xml version='1.0' encoding='UTF-8'?>\n<{ROOT} ".encode()
 _ROOT_TAG: Final = f"<{ROOT} ".encode()
 _ROOT_END: Final = f"</{ROOT}>".encode()
 _DIRECTIONS: Final[dict[str, Direction]] = {"in": "in", "out": "out"}
-_EVENTS: Final[dict[str, Name]] = {
-    "online": "online",
-    "offline": "offline",
-    "lost": "lost",
-    "torn": "torn",
-}
 
 
 class Document:
@@ -92,7 +86,7 @@ class Document:
                 yield self._part(told["xml"].encode())
             elif target == b"event":
                 when = datetime.fromisoformat(told["time"]).timestamp()
-                yield Event(_EVENTS[told["name"]], when, told.get("text", ""), int(told.get("count", "0")))
+                yield Event(NAMES[told["name"]], when, told.get("text", ""), int(told.get("count", "0")))
         except (KeyError, ValueError):
             return  # none of ours
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from time import time as now
 from typing import Any, Final
 
-from xmppctl.stanza.event import Event
+from xmppctl.stanza.event import NAMES, Event
 from xmppctl.stanza.frame import Direction, Frame
 from xmppctl.stanza.log_document import BEGIN, Document
 from xmppctl.stanza.log_lines import Logged, numbers, read_line
@@ -29,7 +29,6 @@ _MAX_HELD: Final = 1024
 _MAX_SESSIONS: Final = 1000
 #: Numbers are written of what one read has brought; more of them is no piece of a stream.
 _MAX_NUMBERS: Final = 1024 * 1024
-_EVENTS: Final = ("online", "offline", "lost", "torn")
 
 
 class LogReader:
@@ -192,10 +191,8 @@ class _Json:
             when = datetime.fromisoformat(record["time"]).timestamp() if "time" in record else time
             if "xml" in record:
                 return [self._frame(record, when)]
-            if record["event"] in _EVENTS:
-                return [
-                    Event(record["event"], when, str(record.get("text", "")), int(record.get("count", 0)))
-                ]
+            name = NAMES[record["event"]]
+            return [Event(name, when, str(record.get("text", "")), int(record.get("count", 0)))]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass  # no record of ours
         self._skip()

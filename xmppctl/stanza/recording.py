@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, cast
 from zlib import crc32
 
 from xmppctl.errors import MalformedInput
-from xmppctl.stanza.event import Event
+from xmppctl.stanza.event import NAMES, Event
 from xmppctl.stanza.frame import Direction, Frame
 from xmppctl.stanza.resplit import Way, part_of
 
@@ -31,7 +31,6 @@ _PARTS: Final = ("element", "header", "footer", "rest")
 _KNOWN: Final = 8
 _HEAD: Final = 0x40
 _EVENT: Final = 0x80
-_EVENTS: Final = ("online", "offline", "lost", "torn")
 #: A stanza has 16 MiB at most; what says that it is longer is damaged.
 _MAX_BYTES: Final = 32 * 1024 * 1024
 _MICRO: Final = 1_000_000
@@ -223,9 +222,7 @@ class Decoder:
                 head = Head(str(told["recording"]), int(told["part"]))
                 self.head = self.head or head
                 return None
-            if told["event"] not in _EVENTS:
-                raise ValueError("unknown")
-            return Event(told["event"], time, str(told["text"]), int(told["frames"]))
+            return Event(NAMES[told["event"]], time, str(told["text"]), int(told["frames"]))
         except (ValueError, KeyError, TypeError):
             # Its checksum is right: a later release has written it.
             return Event("torn", time, "a record of another release of xmppctl was passed over")

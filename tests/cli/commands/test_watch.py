@@ -161,7 +161,7 @@ def test_a_lost_connection_is_4_after_what_was_seen(run_cli):
     assert ran.code == 4 and ran.records[0]["kind"] == "presence"
 
 
-def observed(play, *words):
+def observed(play, *words, tty=False):
     """Run it where a daemon tells of the wire: `play(observe)` is what that tells. Code, standard output and error."""
     seen = []
 
@@ -169,7 +169,7 @@ def observed(play, *words):
         seen.append(observe)
         play(observe)
 
-    stdout, stderr = Terminal(False), Terminal(False)
+    stdout, stderr = Terminal(tty), Terminal(tty)
     app = App(stdout=stdout, stderr=stderr, environ={"XMPPCTL_PASSWORD": "wherefore"}, runner=runner)
     code = run(["watch", *words, *ACCOUNT], app)
     return code, stdout.text, stderr.text, seen[0]
@@ -213,6 +213,12 @@ def test_what_was_lost_is_told_once_for_a_burst_and_at_the_end_and_is_no_failure
         "xmppctl: lost 3 stanzas",
         "xmppctl: lost 7 stanzas in all",
     ]
+
+
+def test_on_a_terminal_each_loss_is_told_once_where_it_was():
+    _, stdout, stderr, _ = observed(lambda observe: (observe.dropped(3), observe.dropped(4)), tty=True)
+    assert [stdout.count(each) for each in ("•", "• 3 lost here", "• 4 lost here")] == [2, 1, 1], stdout
+    assert [line for line in stderr.splitlines() if "lost" in line] == ["xmppctl: lost 7 stanzas in all"]
 
 
 def test_what_was_lost_is_told_however_it_ends():
