@@ -217,3 +217,53 @@ def test_closing_says_close_notify(pair: Pair, identity: Identity, authority: Au
         server.incoming.write(data)
     assert server.session.read(100) == b"bye"
     assert server.session.read(100) == b""  # a close_notify, or this would raise
+
+
+OLD = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' id='old'>"
+NEW = OLD.replace(b"old", b"new")
+DECLARATION = b"<?xml version='1.0'?>"
+
+
+@pytest.mark.parametrize("part", [1, 13, 10_000])
+@pytest.mark.parametrize("header", [NEW, DECLARATION + NEW, b"\n " + DECLARATION + b"\n" + NEW])
+def test_the_peers_new_stream_begins_with_its_header_and_not_before(
+    pair: Pair, header: bytes, part: int
+) -> None:
+    pair.connection.pull(OLD)
+    pair.connection.renew()
+    said = b"<message id='1'/><message id='2'/>" + header + b"<message id='3'/>"
+    frames = [
+        frame for at in range(0, len(said), part) for frame in pair.connection.pull(said[at : at + part])
+    ]
+    assert [frame.id for frame in frames if frame.names] == ["1", "2", "new", "3"]
+    assert b"".join(frame.raw for frame in frames) == said
+    assert pair.shown() == OLD + said and not pair.connection.ended
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"", NEW),
+        (b"", DECLARATION + NEW),
+        (NEW, NEW),
+        (b"", b"<?php ?>"),
+        (DECLARATION + NEW, b"<!-- x -->"),
+    ],
+)
+def test_a_header_where_none_is_due_is_a_violation(pair: Pair, before: bytes, after: bytes) -> None:
+    pair.connection.pull(OLD)
+    if before:
+        pair.connection.renew()
+        pair.connection.pull(before)
+        assert not pair.connection.ended
+    pair.connection.pull(after + b"<message/>")
+    assert pair.connection.ended and isinstance(pair.connection.failure, StreamError)
+    assert pair.shown().startswith(OLD + before + after)
+
+
+def test_each_stream_that_is_sent_is_shown_as_one(pair: Pair) -> None:
+    pair.connection.push(OLD + b"<message/>")
+    pair.connection.renew()
+    pair.connection.push(NEW + b"<message/>")
+    assert [frame.name for frame in pair.frames] == ["stream", "message"] * 2
+    assert all(frame.names for frame in pair.frames)

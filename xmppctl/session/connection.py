@@ -16,7 +16,7 @@ from xmppctl.errors import ConnectionLost, StreamError, TlsError, XmppctlError
 from xmppctl.interrupts import of_this_thread
 from xmppctl.session.failures import TRY_AGAIN
 from xmppctl.stanza.frame import Frame
-from xmppctl.stanza.splitter import MAX_STANZA_BYTES, Splitter, StreamViolation
+from xmppctl.stanza.splitter import MAX_STANZA_BYTES, NESTED_STREAM, Splitter, StreamViolation
 
 if TYPE_CHECKING:
     import ssl
@@ -53,6 +53,8 @@ class Connection:
         self.first = b""  # the stream's first bytes
         #: About how many bytes have come of a stanza that is not whole yet.
         self.unfinished = 0
+        #: New streams of ours that the peer has yet to answer with its own.
+        self._renewals = 0
         self._cipher: Cipher | None = None
         self._splitter = Splitter("in", max_bytes=max_bytes)
         self._tap = None
@@ -90,7 +92,14 @@ class Connection:
     def restart(self) -> None:
         """A new stream begins in both directions (RFC 6120 section 4.3.3)."""
         self.first = b""
+        self._renewals = 0
         self._splitter.reset()
+        if self._tap is not None:
+            self._tap.restart()
+
+    def renew(self) -> None:
+        """The next push begins a new stream; the peer's old one ends where its new header comes, not before."""
+        self._renewals += 1
         if self._tap is not None:
             self._tap.restart()
 
@@ -119,10 +128,8 @@ class Connection:
         plain = self._plain(data)
         if len(self.first) < _FIRST_BYTES:
             self.first += plain[:_FIRST_BYTES]
-        try:
-            frames = self._splitter.feed(plain) if plain else []
-        except StreamViolation as violation:
-            frames = self._splitter.take_frames()
+        frames, violation = self._split(plain)
+        if violation is not None:
             self._show(frames)
             self._show_rest()
             self._refuse(violation)
@@ -132,6 +139,31 @@ class Connection:
         if self.ended:
             self._show_rest()
         return frames
+
+    def _split(self, plain: bytes) -> tuple[list[Frame], StreamViolation | None]:
+        frames: list[Frame] = []
+        while plain:
+            try:
+                return frames + self._splitter.feed(plain), None
+            except StreamViolation as violation:
+                frames += self._splitter.take_frames()
+                plain = self._renewed(violation, frames)
+                if not plain:
+                    return frames, violation
+        return frames, None
+
+    def _renewed(self, violation: StreamViolation, frames: list[Frame]) -> bytes:
+        """What begins the new stream, where that is what ended the old one; `frames` gets the rest of that."""
+        rest = self._splitter.rest() if self._renewals else None
+        header = rest.raw.lstrip(b" \t\r\n") if rest else b""
+        if rest is None or not (violation.message == NESTED_STREAM or header.startswith(b"<?xml")):
+            return b""
+        self._renewals -= 1
+        if len(header) < len(rest.raw):
+            frames.append(rest.with_raw(rest.raw[: -len(header)]))
+        self._splitter.reset()
+        self.first = header[:_FIRST_BYTES]
+        return header
 
     def _plain(self, data: bytes) -> bytes:
         if self._cipher is None:
@@ -281,6 +313,22 @@ class Connection:
         Returns the frames that came right behind the handshake, if any. Raises TlsError where cleartext came in
         between, DeadlineExceeded, and the ssl module's errors.
         """
+        self.begin_tls(context, server_name)
+        while (frames := self.shake_hands()) is None:
+            self.flush(deadline, "waiting in the TLS handshake")
+            self.await_io(deadline, "waiting in the TLS handshake", reading=True)
+            data = self.receive()
+            if data is not None:
+                self.give(data)
+        return frames
+
+    # -- the TLS handshake, without waiting --
+
+    def begin_tls(self, context: ssl.SSLContext, server_name: str) -> None:
+        """Begin a handshake; `shake_hands` goes on with it, and nothing else may until it is done.
+
+        Raises TlsError where cleartext has come behind the agreement.
+        """
         if self._splitter.rest() is not None:
             # Whatever came in clear behind <proceed/> was not sent by whom the certificate names.
             raise TlsError(
@@ -289,19 +337,20 @@ class Connection:
             )
         from xmppctl.session.cipher import Cipher
 
-        cipher = self._cipher = Cipher(context, server_name)
-        while not self._shake_hands(cipher):
-            self.flush(deadline, "waiting in the TLS handshake")
-            self.await_io(deadline, "waiting in the TLS handshake", reading=True)
-            data = self.receive()
-            if data is not None:
-                cipher.give(data)
-        self.restart()
-        # The bytes that ended the handshake may hold more, and no wait would wake for those.
-        more = cipher.rest()
-        return self.pull(more) if more else []
+        self._cipher = Cipher(context, server_name)
 
-    def _shake_hands(self, cipher: Cipher) -> bool:
+    def give(self, data: bytes) -> None:
+        """Bytes of the socket for the handshake; none are its end."""
+        assert self._cipher is not None
+        self._cipher.give(data)
+
+    def shake_hands(self) -> list[Frame] | None:
+        """Go as far as the bytes that were given allow; queue what the server gets.
+
+        None while it is not done; then the frames that came right behind it. Raises the ssl module's errors.
+        """
+        cipher = self._cipher
+        assert cipher is not None
         try:
             done = cipher.shake_hands()
         except Exception:
@@ -309,7 +358,12 @@ class Connection:
             self.try_flush()
             raise
         self.out += cipher.output()
-        return done
+        if not done:
+            return None
+        self.restart()
+        # The bytes that ended the handshake may hold more, and no wait would wake for those.
+        more = cipher.rest()
+        return self.pull(more) if more else []
 
     def close(self) -> None:
         """Close the socket, with a TLS close_notify where it can be had without waiting."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from xmppctl.errors import (
     AuthError,
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from xmppctl.session.deadline import Deadline
     from xmppctl.stanza.frame import Frame
 
+T = TypeVar("T")
+
 NS_SESSION: Final = "urn:ietf:params:xml:ns:xmpp-session"
 
 #: What one of several servers gets to come up to its features: at least this, or half of what is left if that is less.
@@ -63,7 +65,7 @@ class Login:
     """One login. `progress` hears of each step that is done; `note` of what went wrong without ending it.
 
     `open()` connects and goes as far as the features inside TLS; `authenticate()` and `bind()` go on from there.
-    After an error call `abandon()`.
+    `reach()` goes less far, with `connect` or `protect`. After an error call `abandon()`.
     """
 
     def __init__(
@@ -83,9 +85,11 @@ class Login:
         self._note = note
         self._nameserver = nameserver
         self._limit = deadline  # of the step under way
-        self._loopback = False
+        #: Whether the server is on this machine.
+        self.loopback = False
         self._began = monotonic()
-        self._where = settings.jid.domain
+        #: What the server is called in errors.
+        self.where = settings.jid.domain
         self._stream: Negotiation | None = None
         self.features: Frame | None = None
 
@@ -96,6 +100,11 @@ class Login:
 
         Raises DnsError, TcpError, TlsError, CertificateError, StreamError, ConnectionLost, DeadlineExceeded.
         """
+        self.features = self.reach(self._greet)
+        return self.features
+
+    def reach(self, attempt: Callable[[resolve.Target], T]) -> T:
+        """What `attempt` (`connect`, `protect`) gives with the first server that it works with. Raises as `open`."""
         self._mark()
         targets = resolve.targets(
             self._settings.jid.domain,
@@ -111,9 +120,9 @@ class Login:
             others = len(targets) - index - 1
             self._limit = self._share(others)
             try:
-                self.features = self._try(target)
+                done = attempt(target)
                 self.stream.limit = self._deadline
-                return self.features
+                return done
             except (ConnectError, DeadlineExceeded) as error:
                 self.abandon()
                 failures.append(error)
@@ -134,32 +143,39 @@ class Login:
             return self._deadline.within(PATIENT_SECONDS)
         return self._deadline.within(max(left / (others + 1), min(CANDIDATE_SECONDS, left / 2)))
 
-    def _try(self, target: resolve.Target) -> Frame:
-        self._where = f"{target.host}:{target.port}"
+    def connect(self, target: resolve.Target) -> None:
+        """TCP, and TLS where that is the first thing on the port. Nothing of XMPP is sent. Raises as `open`."""
+        self.where = f"{target.host}:{target.port}"
         found = resolve.addresses(target, self._limit, self._nameserver)
-        self._done(
+        self.done(
             "dns", host=target.host, port=target.port, source=target.source, addresses=[str(a) for a in found]
         )
         sock, address = tcp.connect(found, self._limit.within(tcp.CONNECT_SECONDS))
         stream = Negotiation(
-            Connection(sock, self._on_frame), self._where, self._settings.jid.domain, self._limit
+            Connection(sock, self._on_frame), self.where, self._settings.jid.domain, self._limit
         )
         self._stream = stream
-        self._loopback = ip_address(address.sockaddr[0]).is_loopback
-        self._done("tcp", address=str(address))
+        self.loopback = ip_address(address.sockaddr[0]).is_loopback
+        self.done("tcp", address=str(address))
         if target.tls == "direct":
             self._handshake(stream, direct=True)
-        elif target.tls == "none" and not (self._settings.insecure or self._loopback):
+        elif target.tls == "none" and not (self._settings.insecure or self.loopback):
+            way = "leave out --tls none" if self._settings.tls == "none" else "say --tls direct"
             raise TlsError(
-                f"{self._where} is not this machine, and TLS is off",
-                hint="leave out --tls none, or say --insecure as well",
+                f"{self.where} is not this machine, and TLS is off", hint=f"{way}, or say --insecure as well"
             )
-        features = stream.open()
+
+    def protect(self, target: resolve.Target) -> None:
+        """As `connect`, and STARTTLS where that is its way; the header that follows is not sent. Raises as `open`."""
+        self.connect(target)
         if target.tls == "starttls":
-            stream.request_tls(features)
+            stream = self.stream
+            stream.request_tls(stream.open())
             self._handshake(stream, direct=False)
-            features = stream.open()
-        return features
+
+    def _greet(self, target: resolve.Target) -> Frame:
+        self.protect(target)
+        return self.stream.open()
 
     def _handshake(self, stream: Negotiation, *, direct: bool) -> None:
         from xmppctl.session import tls
@@ -170,11 +186,11 @@ class Login:
         try:
             stream.start_tls(context, name)
         except (ssl.SSLError, ssl.CertificateError) as error:
-            raise tls.failure(error, name=name, where=self._where, direct=direct) from None
+            raise tls.failure(error, name=name, where=self.where, direct=direct) from None
         session = stream.connection.tls
         assert session is not None
         tls.check_pin(session, self._settings.pin)
-        self._done("tls", **(tls.facts(session) if self._progress else {}))
+        self.done("tls", **(tls.facts(session) if self._progress else {}))
 
     # -- authenticating --
 
@@ -189,7 +205,7 @@ class Login:
             username=self._settings.jid.local,
             password=password,
             certificate=self._settings.certificate is not None,
-            plain=self._settings.plain and (stream.secure or self._loopback),
+            plain=self._settings.plain and (stream.secure or self.loopback),
         )
         initial = mechanism.initial()
         text = "" if initial is None else (b64encode(initial).decode() or "=")
@@ -201,7 +217,7 @@ class Login:
             if not error.stanza:  # it is we who refuse (RFC 6120 section 6.4.4)
                 stream.push(f"<abort xmlns='{NS_SASL}'/>")
             raise
-        self._done("sasl", mechanism=mechanism.name, tls=stream.secure)
+        self.done("sasl", mechanism=mechanism.name, tls=stream.secure)
         self.features = stream.restart()
         return mechanism.name
 
@@ -231,7 +247,7 @@ class Login:
         while True:
             answer = self.stream.next("resuming the stream")
             if answer.namespace == NS_SM and answer.name in ("resumed", "failed"):
-                self._done("resume", resumed=answer.name == "resumed")
+                self.done("resume", resumed=answer.name == "resumed")
                 return answer
 
     def bind(self) -> Jid:
@@ -239,7 +255,7 @@ class Login:
         assert self.features is not None
         if f"{NS_BIND} bind" not in self.features.payloads:
             raise StreamError(
-                f"{self._where} does not offer to bind a resource",
+                f"{self.where} does not offer to bind a resource",
                 condition="unsupported-feature",
                 hint="this is a fault of the server; see its log",
             )
@@ -249,8 +265,8 @@ class Login:
         jid = self._bound(reply)
         if _session_required(self.features):
             self.request(build.iq("set", f"<session xmlns='{NS_SESSION}'/>"), "starting the session")
-        self._done("bind", jid=str(jid))
-        self._done("features", features=sorted(self.features.payloads))
+        self.done("bind", jid=str(jid))
+        self.done("features", features=sorted(self.features.payloads))
         return jid
 
     def _bound(self, reply: Frame) -> Jid:
@@ -258,7 +274,7 @@ class Login:
             jid = Jid.parse(reply.element().findtext(f"{{{NS_BIND}}}bind/{{{NS_BIND}}}jid") or "")
         except BadJid as error:
             raise StreamError(
-                f"{self._where} bound us to something that is no address: {error.message}",
+                f"{self.where} bound us to something that is no address: {error.message}",
                 condition="invalid-xml",
                 hint="this is a fault of the server",
                 stanza=reply.text,
@@ -297,7 +313,8 @@ class Login:
     def _mark(self) -> None:
         self._began = monotonic()
 
-    def _done(self, name: str, **detail: Any) -> None:
+    def done(self, name: str, **detail: Any) -> None:
+        """Tell `progress` of a step that has succeeded."""
         if self._progress is not None:
             self._progress(Step(name, monotonic() - self._began, detail))
         self._mark()
