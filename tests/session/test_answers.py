@@ -41,3 +41,18 @@ def test_what_nobody_serves_is_refused() -> None:
     frame = request("<iq type='get' id='&lt;' from='a@b/&apos;'><query xmlns='jabber:iq:version'/></iq>")
     assert answer(frame, JID).decode() == f"<iq type='error' id='&lt;' to='a@b/&apos;'>{REFUSED}</iq>"
     assert not is_roster_push(request(f"<iq type='get' id='p'>{PUSH}</iq>"), JID), "it is a question"
+
+
+@pytest.mark.parametrize("to", ["gateway.example", "romeo@gateway.example", "romeo@gateway.example/orchard"])
+@pytest.mark.parametrize("payload", ["<query xmlns='jabber:iq:version'/>", PUSH])
+def test_a_component_refuses_in_the_name_of_whom_was_asked(to: str, payload: str) -> None:
+    frame = request(f"<iq type='set' id='p' from='a@b/c' to='{to}'>{payload}</iq>")
+    jid = Jid.parse("gateway.example")
+    told = answer(frame, jid, component=True).decode()
+    assert told == f"<iq type='error' id='p' from='{to}' to='a@b/c'>{REFUSED}</iq>"
+
+
+def test_a_component_that_asks_itself_for_its_roster_has_none() -> None:
+    frame = request(f"<iq type='set' id='p' from='gateway.example'>{PUSH}</iq>")
+    told = answer(frame, Jid.parse("gateway.example"), component=True).decode()
+    assert told == f"<iq type='error' id='p' from='gateway.example' to='gateway.example'>{REFUSED}</iq>"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
+
+from xmppctl.errors import UsageError
 from xmppctl.session import loop
 from xmppctl.session.connection import Connection
 from xmppctl.session.deadline import Deadline
@@ -40,6 +43,22 @@ def test_reading_pauses_while_nobody_takes_stanzas_and_none_is_lost() -> None:
         ids = [(await wanted.next(10)).id for _ in range(total)]
         assert ids == [f"{number:06d}" for number in range(total)]
         await serving
+        theirs.close()
+        await session.close()
+
+    asyncio.run(body())
+
+
+def test_what_needs_an_account_does_not_run_on_a_components_stream() -> None:
+    ours, theirs = socket.socketpair()
+
+    async def body() -> None:
+        jid = Jid.parse("gateway.example")
+        session = LoopSession(
+            Established(Connection(ours), jid, frozenset(), "TEST", component=True), Deadline(5)
+        )
+        with pytest.raises(UsageError, match=r"gateway\.example is a component"):
+            await session.client()
         theirs.close()
         await session.close()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import threading
 
 import pytest
 
@@ -14,18 +16,20 @@ from xmppctl.session.direct import BlockingSession
 from xmppctl.session.drive import drive
 from xmppctl.session.local import told
 from xmppctl.session.login import Established
+from xmppctl.stanza.frame import NS_COMPONENT
 from xmppctl.stanza.jid import Jid
 from xmppctl.stanza.splitter import Splitter
 
 HEADER = b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 
 
-def opened(early: bytes = b"", *, local: bool = False) -> tuple[BlockingSession, socket.socket]:
+def opened(
+    early: bytes = b"", *, local: bool = False, component: bool = False
+) -> tuple[BlockingSession, socket.socket]:
     ours, theirs = socket.socketpair()
     frames = tuple(Splitter().feed(HEADER + early)[1:])
-    established = Established(
-        Connection(ours), Jid.parse("a@b.example/c"), frozenset(), "TEST", frames, local
-    )
+    jid = Jid.parse("b.example" if component else "a@b.example/c")
+    established = Established(Connection(ours), jid, frozenset(), "TEST", frames, local, component=component)
     return BlockingSession(established, Deadline(10)), theirs
 
 
@@ -72,4 +76,53 @@ def test_a_daemon_that_ends_is_no_server_that_ends() -> None:
     daemon.sendall(HEADER + stream_error("system-shutdown"))
     with pytest.raises(ConnectionLost, match=r"the daemon of a@b\.example has ended"):
         drive(session.stanzas().next())
+    drive(session.close())
+
+
+# -- a component's --
+
+
+def component() -> tuple[BlockingSession, socket.socket]:
+    session, server = opened(component=True)
+    server.sendall(HEADER.replace(b"jabber:client", NS_COMPONENT.encode()))
+    server.settimeout(5)
+    return session, server
+
+
+def test_a_component_answers_in_the_name_of_whom_was_asked_and_nobody_without_a_name() -> None:
+    session, server = component()
+    ping = "<ping xmlns='urn:xmpp:ping'/></iq>"
+    server.sendall(f"<iq type='get' id='1' to='b.example'>{ping}".encode())
+    server.sendall(f"<iq type='get' id='2' from='x@y' to='u@b.example'>{ping}<message id='3'/>".encode())
+    drive(session.stanzas(lambda frame: frame.id == "3").next())
+    drive(session.flush())
+    said = server.recv(10_000).decode()
+    assert re.findall("<iq[^>]*>", said) == ["<iq type='error' id='2' from='u@b.example' to='x@y'>"]
+    server.close()
+    drive(session.close())
+
+
+def test_a_component_is_sure_when_what_it_sent_to_itself_was_answered() -> None:
+    session, server = component()
+    routed: list[str] = []
+
+    def route() -> None:
+        """What is for the component goes back to it, as it came, behind a bounce of what was sent before."""
+        said = ""
+        while len(routed) < 2:
+            said += server.recv(10_000).decode()
+            while found := re.match("(?s).*?</iq>", said):
+                said = said[found.end() :]
+                routed.append(found.group())
+                server.sendall(b"<message id='%d'/>" % len(routed) + found.group().encode())
+
+    thread = threading.Thread(target=route, daemon=True)
+    thread.start()
+    bounces = session.stanzas(lambda frame: frame.kind == "message")
+    drive(session.barrier(5))
+    thread.join(5)
+    assert [frame.id for frame in bounces.queue] == ["1", "2"]
+    assert all(stanza.count("from='b.example' to='b.example'") == 1 for stanza in routed)
+    assert ["type='get'" in routed[0], "type='error'" in routed[1]] == [True, True]
+    server.close()
     drive(session.close())

@@ -31,8 +31,10 @@ async def appear(session: Session, show: str | None = None, priority: int = 0) -
 
     On a stream of our own it is sent as presence. Through a daemon, which may show a status already, the account is
     online at least so much: what it shows stays, with at least this priority; that raises the daemon's errors and
-    DeadlineExceeded.
+    DeadlineExceeded. Where the stream's owner shows one already, that is enough.
     """
+    if session.shown:
+        return
     if session.attached:
         await _tell_daemon(session, "online", build.presence(show, priority=priority))
     else:

@@ -35,6 +35,10 @@ class Acks:
         self._asked = True
         return f"<enable xmlns='{NS_SM}'/>".encode()
 
+    def distrust(self) -> None:
+        """Believe no count of what was sent any more; what comes in is counted all the same."""
+        self._asked = False
+
     def note_sent(self) -> None:
         """A stanza is sent."""
         if self._asked:

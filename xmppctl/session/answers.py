@@ -29,10 +29,15 @@ def is_roster_push(request: Frame, jid: Jid) -> bool:
     )
 
 
-def answer(request: Frame, jid: Jid) -> bytes:
-    """The answer to a request that `jid` got: a roster push is acknowledged, anything else is not served here."""
-    head = {"id": request.id or "", "to": request.sender}
-    if is_roster_push(request, jid):
+def answer(request: Frame, jid: Jid, *, component: bool = False) -> bytes:
+    """The answer to a request that `jid` got: a roster push is acknowledged, anything else is not served here.
+
+    A component has no roster; it has many addresses, and must say which of them answers: the one that was asked
+    (XEP-0114, RFC 6120 section 8.1.2.1).
+    """
+    sender = (request.to or str(jid)) if component else None
+    head = {"id": request.id or "", "from": sender, "to": request.sender}
+    if not component and is_roster_push(request, jid):
         return f"<iq{attributes({'type': 'result', **head})}/>".encode()
     return (
         f"<iq{attributes({'type': 'error', **head})}>"

@@ -80,6 +80,11 @@ class Subscription(AsyncIterator[Frame]):
 class Session:
     """An open session. Kinds: direct (blocking or on an event loop), attached to a daemon, and memory."""
 
+    #: Whoever owns the stream shows a presence on it already.
+    shown = False
+
+    #: It is a component's (XEP-0114), whose stanzas must say whom they are from.
+    component = False
     #: It runs through a daemon, which answers incoming requests and knows the ones in `session.local`.
     attached = False
 
@@ -97,6 +102,8 @@ class Session:
         #: What it raises ends every wait, and stays in `nonza_failure`; it hears no more then.
         self.on_nonza: Callable[[Frame], None] | None = None
         self.nonza_failure: Exception | None = None
+        #: Hears in place of this session what is to end it (a signal), once another has taken over.
+        self.heir: Callable[[Exception], object] | None = None
         self._failure: Exception | None = None
         #: Nothing more will come: the server has closed its stream, or the connection is gone.
         self._over = False
@@ -105,7 +112,7 @@ class Session:
         self._unread_answers = 0
         #: The iq replies that are waited for.
         self.replies = Replies(jid)
-        self._acks = Acks()
+        self.acks = Acks()
 
     # -- what a kind of session provides --
 
@@ -176,7 +183,7 @@ class Session:
         """Queue one stanza without waiting; order is kept."""
         self.check()
         self._write(stanza.encode() if isinstance(stanza, str) else stanza)
-        self._acks.note_sent()
+        self.acks.note_sent()
 
     def write_nonza(self, nonza: str | bytes) -> None:
         """Queue an element that is no stanza: acknowledgements (XEP-0198) do not count it."""
@@ -260,8 +267,10 @@ class Session:
             raise self._failure
 
     def fail(self, error: Exception) -> None:
-        """End every wait with `error`; the first one stays."""
-        if self._failure is None:
+        """End every wait with `error`; the first one stays. Where the session has an heir it is told instead."""
+        if self.heir is not None:
+            self.heir(error)
+        elif self._failure is None:
             self._failure = error
         self.wake()
 
@@ -283,7 +292,7 @@ class Session:
         if kind == "nonza":
             self._nonza(frame)
             return
-        self._acks.note_received()
+        self.acks.note_received()
         self.replies.offer(frame)
         for subscription in tuple(self.subscriptions):
             subscription.offer(frame)
@@ -323,7 +332,7 @@ class Session:
         if frame.names[0] == f"{NS_STREAM} error":
             self.fail(stream_error(frame, self.jid.domain))
         elif frame.namespace == NS_SM:
-            answer = self._acks.take(frame)
+            answer = self.acks.take(frame)
             if answer is not None:
                 self._reply(answer, stanza=False)
         elif self.on_nonza is not None:
@@ -337,8 +346,8 @@ class Session:
 
     def enable_acks(self) -> None:
         """Ask for acknowledgements (XEP-0198 section 3), if the server has them. Rides along with the next stanza."""
-        if f"{NS_SM} sm" in self.features and self._acks.off:
-            self.write_nonza(self._acks.enable())
+        if f"{NS_SM} sm" in self.features and self.acks.off:
+            self.write_nonza(self.acks.enable())
 
     async def barrier(self, timeout: float | None = None) -> None:
         """Return when the server has surely processed everything that was sent, and its answers to it have come in.
@@ -347,15 +356,19 @@ class Session:
         the acknowledgement says that the server has the stanzas; what it says of them (a bounce) travels the way of
         the ping's reply, and ejabberd acknowledges before it bounces. Raises DeadlineExceeded.
         """
-        sent = self._acks.sent
-        if not self._acks.off:
+        sent = self.acks.sent
+        if not self.acks.off:
             self.write_nonza(REQUEST)
-        await self.ask(build.iq("get", f"<ping xmlns='{NS_PING}'/>", to=self.jid.domain), timeout)
+        await self.ask(self._ping(), timeout)
         await self.wait(
-            lambda: self._acks.cover(sent),
+            lambda: self.acks.cover(sent),
             timeout,
             doing="waiting for the server's acknowledgement",
         )
+
+    def _ping(self) -> str:
+        """What the server answers when it has processed everything before it."""
+        return build.iq("get", f"<ping xmlns='{NS_PING}'/>", to=self.jid.domain)
 
     # -- closing --
 

@@ -15,7 +15,7 @@ class Established(NamedTuple):
 
     `features` holds the expanded names ("namespace name") that were offered after SASL; `frames` is what came right
     behind the login. `local`: it leads to a daemon on this machine, which answers requests for us and speaks
-    `session.local`; `chosen` is the option that chooses its account.
+    `session.local`; `chosen` is the option that chooses its account. `component`: it is a component's (XEP-0114).
     """
 
     connection: Connection
@@ -25,3 +25,4 @@ class Established(NamedTuple):
     frames: tuple[Frame, ...] = ()
     local: bool = False
     chosen: str = ""
+    component: bool = False

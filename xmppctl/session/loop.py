@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from xmppctl.errors import UsageError
 from xmppctl.session.stream import StreamSession
 
 if TYPE_CHECKING:
@@ -33,7 +34,12 @@ class LoopSession(StreamSession):
             self._loop.call_soon(self._on_readable)
 
     async def client(self) -> Bridge:
-        """A slixmpp client on this session, made at the first call."""
+        """A slixmpp client on this session, made at the first call. Raises UsageError where it is a component's."""
+        if self.component:
+            raise UsageError(
+                f"{self.jid} is a component: what needs an account cannot run on its stream",
+                hint="type the stanzas, or log in with an account",
+            )
         if self._bridge is None:
             from xmppctl.session.bridge import Bridge
 

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from xmppctl.errors import ConnectionLost, XmppctlError
 from xmppctl.session import local
-from xmppctl.session.base import Session
+from xmppctl.session.answers import answer
+from xmppctl.session.base import NS_PING, Session
 from xmppctl.session.failures import stream_error
+from xmppctl.stanza import build
 from xmppctl.stanza.frame import NS_STREAM
 
 if TYPE_CHECKING:
@@ -21,12 +23,14 @@ if TYPE_CHECKING:
 class StreamSession(Session):
     """Takes over an established stream.
 
-    `attached`: it leads to a daemon, which answers incoming requests.
+    `attached`: it leads to a daemon, which answers incoming requests. `component`: its stanzas are those of a component
+    (XEP-0114), each of which says whom it is from.
     """
 
     def __init__(self, established: Established, deadline: Deadline) -> None:
         super().__init__(established.jid, established.features, deadline)
         self.attached = established.local
+        self.component = established.component
         self._chosen = established.chosen
         self._connection = established.connection
         self._early = established.frames
@@ -88,8 +92,21 @@ class StreamSession(Session):
         )
 
     def _answer(self, request: Frame) -> None:
-        if not self.attached:
+        if self.component:
+            # Without a sender there is nobody to answer, and a stanza without `to` would end the stream.
+            if request.sender is not None:
+                self._reply(answer(request, self.jid, component=True), stanza=True)
+        elif not self.attached:
             super()._answer(request)
+
+    def _ping(self) -> str:
+        if not self.component:
+            return super()._ping()
+        # XEP-0114 names no address of the server's own. What a component sends to itself is routed through the server
+        # like everything else, and so is our answer to it.
+        own = str(self.jid)
+        head = build.attributes({"type": "get", "id": build.new_id(), "from": own, "to": own})
+        return f"<iq{head}><ping xmlns='{NS_PING}'/></iq>"
 
     def _nonza(self, frame: Frame) -> None:
         if self.attached and frame.names[0] == f"{NS_STREAM} error":
