@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from xmppctl.errors import DeadlineExceeded, StanzaRefused, XmppctlError
-from xmppctl.session.base import prepared, refusal
+from xmppctl.protocols.ledger import Ledger
+from xmppctl.session.base import refusal
 
 if TYPE_CHECKING:
     from xmppctl.session.base import Session
@@ -32,7 +34,7 @@ class Conversation:
         self._show = show
         self._refused = refused
         self._waiting: deque[Pending] = deque()  # requests, in order
-        self._sent: dict[tuple[str, str | None], set[str | None]] = {}  # kind and id -> addressees
+        self._sent = Ledger(session.replies, limit=sys.maxsize)
         self._unflushed = 0
         self._errors = session.stanzas(
             lambda frame: frame.kind in ("message", "presence") and frame.type == "error"
@@ -65,7 +67,7 @@ class Conversation:
             self._session.write_nonza(frame.raw)
         else:
             if frame.kind != "iq":
-                self._sent.setdefault((frame.kind, frame.id), set()).add(prepared(frame.to))
+                self._sent.note(frame, 0.0)
             elif frame.type in ("get", "set"):
                 self._waiting.append(self._session.replies.expect(frame.id or "", frame.to))
             self._session.write(frame.raw)
@@ -107,14 +109,8 @@ class Conversation:
     def _show_bounces(self) -> None:
         while self._errors.queue:
             frame = self._errors.queue.popleft()
-            if self._is_ours(frame):
+            if self._sent.take(frame) is not None:
                 self._tell(frame)
-
-    def _is_ours(self, error: Frame) -> bool:
-        """Whether the error answers something that was sent: the same kind and id, from one who may refuse it."""
-        addressees = self._sent.get((error.kind, error.id), set())
-        sender = prepared(error.sender)
-        return any(sender in self._session.replies.refusers(to) for to in addressees)
 
     def _silence(self, error: DeadlineExceeded) -> DeadlineExceeded:
         named = ", ".join(self.unanswered[:10]) + (", ..." if len(self.unanswered) > 10 else "")
