@@ -8,10 +8,8 @@ client; this takes a dozen milliseconds. slixmpp gets the stream when it is boun
 
 from __future__ import annotations
 
-import binascii
 import socket
 import ssl
-from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
@@ -32,7 +30,8 @@ from xmppctl.session import resolve, sasl, tcp
 from xmppctl.session.acks import NS_SM
 from xmppctl.session.connection import Connection, OnFrame
 from xmppctl.session.established import Established as Established
-from xmppctl.session.failures import BINDING, NS_SASL, most_telling, sasl_refusal
+from xmppctl.session.exchange import ABORT, Exchange
+from xmppctl.session.failures import BINDING, NS_SASL, most_telling
 from xmppctl.session.negotiation import NS_BIND, Negotiation
 from xmppctl.stanza import build
 from xmppctl.stanza.jid import Jid
@@ -207,35 +206,20 @@ class Login:
             certificate=self._settings.certificate is not None,
             plain=self._settings.plain and (stream.secure or self.loopback),
         )
-        initial = mechanism.initial()
-        text = "" if initial is None else (b64encode(initial).decode() or "=")
-        stream.push(f"<auth xmlns='{NS_SASL}' mechanism='{mechanism.name}'>{text}</auth>")
+        exchange = Exchange(mechanism, str(self._settings.jid))
+        stream.push(exchange.begin())
         try:
-            while not self._step(stream, mechanism):
-                pass
+            while not exchange.done:
+                answer = exchange.take(stream.next("waiting for the answer to SASL"))
+                if answer:
+                    stream.push(answer)
         except AuthError as error:
-            if not error.stanza:  # it is we who refuse (RFC 6120 section 6.4.4)
-                stream.push(f"<abort xmlns='{NS_SASL}'/>")
+            if not error.stanza:
+                stream.push(ABORT)
             raise
         self.done("sasl", mechanism=mechanism.name, tls=stream.secure)
         self.features = stream.restart()
         return mechanism.name
-
-    def _step(self, stream: Negotiation, mechanism: sasl.Mechanism) -> bool:
-        """Take one answer of the server; True if we are in."""
-        answer = stream.next("waiting for the answer to SASL")
-        if answer.namespace != NS_SASL:
-            return False
-        if answer.name == "failure":
-            raise sasl_refusal(answer, mechanism.name, str(self._settings.jid))
-        data = _decoded(answer)
-        if answer.name == "challenge":
-            response = b64encode(mechanism.respond(data)).decode()
-            stream.push(f"<response xmlns='{NS_SASL}'>{response}</response>")
-        elif answer.name == "success":
-            mechanism.finish(data)
-            return True
-        return False
 
     def resume(self, id_: str, received: int) -> Frame:
         """Ask for an earlier stream, of which `received` stanzas came in, to go on (XEP-0198 section 5).
@@ -361,21 +345,6 @@ def _mechanisms(features: Frame) -> list[str]:
         )
     path = f"{{{NS_SASL}}}mechanisms/{{{NS_SASL}}}mechanism"
     return [(element.text or "").strip() for element in features.element().iterfind(path)]
-
-
-def _decoded(frame: Frame) -> bytes:
-    """The data of a SASL element; line breaks in it are forgiven. "=" is no data at all (RFC 6120 section 6.4.2)."""
-    text = "".join((frame.element().text or "").split())
-    if text in ("", "="):
-        return b""
-    try:
-        return b64decode(text, validate=True)
-    except binascii.Error:
-        raise AuthError(
-            "the server's SASL data is not base64",
-            condition="incorrect-encoding",
-            hint="this is a fault of the server, or of something in between",
-        ) from None
 
 
 def _session_required(features: Frame) -> bool:

@@ -226,6 +226,21 @@ def choose(
     raise _nothing(offered, "SCRAM", hint)
 
 
+def of_name(name: str, username: str, password: Secret | None) -> Mechanism:
+    """The mechanism of this name, for who chooses by hand. Raises AuthError for one that we do not have."""
+    if name == External.name:
+        return External()
+    if name == Anonymous.name:
+        return Anonymous()
+    if password is not None and username:
+        if name == Plain.name:
+            return Plain(username, password)
+        if name in dict(SCRAM_HASHES):
+            return Scram(name, username, password)
+    known = ", ".join([*(each for each, _ in SCRAM_HASHES), Plain.name, External.name, Anonymous.name])
+    raise AuthError(f"cannot do {name}", condition="invalid-mechanism", hint=f"known are {known}")
+
+
 def _nothing(offered: Collection[str], wanted: str, hint: str = "") -> AuthError:
     have = ", ".join(sorted(offered)) or "nothing"
     return AuthError(
