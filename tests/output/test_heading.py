@@ -61,6 +61,14 @@ def test_xeps_are_found_at_any_depth(frames_of: Frames) -> None:
     assert specs(frames_of("<message/>")[0]) == ""
 
 
+def test_what_every_stanza_of_a_component_is_in_says_nothing() -> None:
+    namespace = "jabber:component:accept"
+    ping = Frame(b"", [f"{namespace} iq", "urn:xmpp:ping ping"], ["urn:xmpp:ping ping"])
+    assert specs(ping) == "XEP-0199 XMPP Ping"
+    assert specs(Frame(b"", [f"{namespace} message", f"{namespace} body"])) == ""
+    assert specs(Frame(b"", [f"{namespace} handshake"])) == "XEP-0114 Jabber Component Protocol"
+
+
 def test_what_is_a_failure(frames_of: Frames) -> None:
     failures = frames_of(
         "<iq type='error' id='1'/><stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>"

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from xmppctl.output.palette import Palette
 from xmppctl.output.safe import safe
 from xmppctl.stanza.event import Event
-from xmppctl.stanza.frame import NS_STREAM, Frame
+from xmppctl.stanza.frame import NS_COMPONENT, NS_STREAM, Frame
 
 #: Addresses, ids and types are shown whole in the XML below; in the head they must not push the rest away.
 MAX_VALUE: Final = 120
@@ -139,8 +139,10 @@ def specs(frame: Frame, *, titles: bool = True) -> str:
 def _spec(name: str) -> tuple[str, str] | None:
     from xmppctl.stanza.namespaces import title_of, xep_of
 
-    namespace = name.rpartition(" ")[0]
-    xep = xep_of(namespace)
+    namespace, _, local = name.rpartition(" ")
+    # What a component's stanzas are in, all of them (XEP-0114), says nothing about any; its handshake is the XEP's own.
+    told = namespace != NS_COMPONENT or local == "handshake"
+    xep = xep_of(namespace) if told else None
     spec = None if xep is None else (xep, title_of(namespace) or "")
     if len(_specs) < _CACHE_LIMIT:
         _specs[name] = spec
