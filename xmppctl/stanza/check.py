@@ -27,12 +27,13 @@ _DECLARATION: Final = (
 )
 
 
-def split_input(text: str | bytes, *, source: str = "input") -> list[Frame]:
-    """The stanzas and nonzas in `text`, as frames going out, their bytes as typed. `source` names it in errors.
+def split_input(text: str | bytes, *, source: str = "input", begin: tuple[int, int] = (1, 1)) -> list[Frame]:
+    """The stanzas and nonzas in `text`, as frames going out, their bytes as typed. `source` names it in errors,
+    `begin` is the line and the column in it where the text begins.
 
     Raises MalformedInput with line and column; IncompleteInput where more text could make it right.
     """
-    typed = _Typed(text, source)
+    typed = _Typed(text, source, begin)
     splitter = Splitter("out")
     splitter.feed(_HEADER)
     violation = None
@@ -68,8 +69,9 @@ def ensure_id(frame: Frame) -> Frame:
 class _Typed:
     """The input: `text` and `data` as typed, `stanzas` with byte order mark and XML declaration blanked out."""
 
-    def __init__(self, text: str | bytes, source: str) -> None:
+    def __init__(self, text: str | bytes, source: str, begin: tuple[int, int]) -> None:
         self.source = source
+        self._begin = begin
         if isinstance(text, bytes):
             self.data = text
             self.text = self._decode(text)
@@ -89,7 +91,12 @@ class _Typed:
     def place(self, offset: int) -> tuple[int, int]:
         """Line and column of a byte offset, both from 1; columns count characters."""
         before = self.data[: max(offset, 0)].decode("utf-8", "ignore").removeprefix("\ufeff")
-        return before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+        return self._placed(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+
+    def _placed(self, line: int, column: int) -> tuple[int, int]:
+        """Where in the source a line and column of the text are."""
+        first, before = self._begin
+        return line + first - 1, column + (before - 1 if line == 1 else 0)
 
     def _decode(self, data: bytes) -> str:
         try:
@@ -109,10 +116,11 @@ class _Typed:
             stray = re.search("[\udc80-\udcff]", text)
             if stray:  # how Python shows bytes of an argument that are not UTF-8
                 what = f"the byte 0x{ord(stray.group()) - 0xDC00:02X} is not UTF-8"
+            line, column = self._placed(error.line, error.column)
             raise MalformedInput(
-                f"{self.source}, line {error.line}, column {error.column}: {what}",
-                line=error.line,
-                column=error.column,
+                f"{self.source}, line {line}, column {column}: {what}",
+                line=line,
+                column=column,
                 hint=_UTF8_HINT if stray else error.hint,
             ) from None
 
