@@ -429,3 +429,85 @@ def test_a_person_types_the_password_before_the_clock_starts(
     assert place.go(settings=settings, timeout=5.0).jid == scripted.FULL_JID
     assert asked == [5.0]
     assert left[0] is not None and left[0] > 4.95
+
+
+# -- a stream that is opened again --
+
+
+class LoggedIn(NamedTuple):
+    """What a login was asked for."""
+
+    password: Any
+    nameserver: str | None
+
+
+@pytest.fixture
+def logins(monkeypatch: pytest.MonkeyPatch) -> list[LoggedIn]:
+    """The logins of a stream of one's own."""
+    made: list[LoggedIn] = []
+
+    def login(_: Settings, password: Any, __: Any, *, nameserver: str | None, **___: Any) -> LoggedIn:
+        made.append(LoggedIn(password, nameserver))
+        return made[-1]
+
+    monkeypatch.setattr("xmppctl.session.login.login", login)
+    return made
+
+
+def open_again(place: Place, mode: Mode, **settings: Any) -> tuple[Any, list[Any]]:
+    """Open a stream twice."""
+    frames: list[Any] = []
+    open = reach.opener(
+        SETTINGS._replace(**settings),
+        mode=mode,
+        environ=place.environ,
+        note=lambda _: None,
+        on_frame=frames.append,
+        nameserver="127.0.0.1:5353",
+    )
+    return open, frames
+
+
+def test_it_is_opened_through_the_daemon_that_is_there_then(place: Place, logins: list[LoggedIn]) -> None:
+    open, frames = open_again(place, "auto")
+    assert open() is logins[0]
+    place.start(scripted.serving(settings=DIGEST))
+    established = open()
+    assert (established.local, str(established.jid)) == (True, scripted.FULL_JID)
+    assert frames, "what crosses that stream is seen, too"
+    established.connection.close()
+    assert len(logins) == 1
+
+
+def test_it_is_opened_without_the_daemon_where_that_is_off(place: Place, logins: list[LoggedIn]) -> None:
+    server = place.start(scripted.serving(settings=DIGEST))
+    open, _ = open_again(place, "off")
+    open()
+    assert server.connections == 0
+    assert logins == [LoggedIn(None, "127.0.0.1:5353")]
+
+
+def test_it_is_not_opened_where_only_a_daemon_would_do(place: Place, logins: list[LoggedIn]) -> None:
+    open, _ = open_again(place, "only")
+    with pytest.raises(DaemonError, match="no daemon of work is running"):
+        open()
+    assert logins == []
+
+
+def test_nobody_is_asked_for_a_password_then(place: Place, logins: list[LoggedIn]) -> None:
+    """Somebody may be typing; what was typed at the first login is known."""
+    asked: list[str] = []
+
+    def ask(question: str, _: float | None) -> Secret:
+        asked.append(question)
+        return Secret("wherefore")
+
+    password = PromptPassword("romeo", ask=ask)
+    open, _ = open_again(place, "auto", password=password)
+    with pytest.raises(SecretError, match="nobody has typed the password"):
+        open()
+    assert asked == [] and logins == []
+    password.get()
+    open()
+    open()
+    assert len(asked) == 1 and [login.password.reveal() for login in logins] == ["wherefore"] * 2

@@ -13,6 +13,7 @@ import pytest
 
 from xmppctl.cli.app import App
 from xmppctl.cli.entry import run
+from xmppctl.cli.tab import candidates
 from xmppctl.config import known_jids
 
 PROGRAM = Path(sys.executable).with_name("xmppctl")
@@ -242,3 +243,35 @@ def test_zsh_completes(environ: dict[str, str], tmp_path: Path, typed: str, expe
         env=environ | {"TERM": "dumb"}, check=True, capture_output=True, timeout=60,
     )  # fmt: skip
     assert line.read_text() == expected
+
+
+# -- inside a shell of our own --
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("pin", ["ping"]),
+        ("ping -a w", ["work"]),
+        ("ping --account=w", ["--account=work"]),
+        ("send bo", ["bob@localhost"]),
+        ("roster li", ["list"]),
+        ("no-such-command x", []),
+        ("--trace ", []),
+        ("send 'open", []),
+    ],
+)
+def test_candidates(environ: dict[str, str], line: str, expected: list[str]) -> None:
+    assert [word for word, _ in candidates(line, environ)] == expected
+
+
+def test_candidates_come_with_their_help_in_one_line(environ: dict[str, str]) -> None:
+    found = dict(candidates("", environ))
+    assert found["ping"] == "Measure the way to an entity and back"
+    assert not [told for told in found.values() if "\n" in told]
+
+
+def test_candidates_never_fail(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Path(environ["HOME"]) / ".config" / "xmppctl" / "config.toml"
+    config.write_text("not [toml")
+    assert candidates("ping -a ", environ) == []

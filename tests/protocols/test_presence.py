@@ -160,3 +160,12 @@ def test_on_a_stream_of_our_own_it_is_plain_presence():
         "<presence><priority>0</priority></presence>",
         "<presence><show>dnd</show><priority>5</priority></presence>",
     ]
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_who_is_seen_already_does_not_appear_again(attached):
+    session = MemorySession()
+    session.attached = attached
+    session.shown = True
+    drive(appear(session, "away", 5))
+    assert session.sent == []

@@ -77,3 +77,15 @@ def test_agreement_that_nobody_asked_for_is_none():
 )
 def test_counts(text: str | None, value: int | None) -> None:
     assert count(text) == value
+
+
+def test_counts_that_cannot_be_trusted_are_not_believed(asked):
+    """What comes in is counted all the same: the server may ask for that."""
+    asked.take(nonza("enabled"))
+    asked.note_received()
+    asked.distrust()
+    assert asked.off and asked.cover(3)
+    asked.note_sent()
+    asked.note_received()
+    assert asked.sent == 3
+    assert asked.take(nonza("r")) == b"<a xmlns='urn:xmpp:sm:3' h='2'/>"

@@ -41,6 +41,8 @@ from xmppctl.errors import (
 from xmppctl.interrupts import MAIN
 from xmppctl.session import base
 from xmppctl.session.base import Session
+from xmppctl.session.drive import drive
+from xmppctl.session.memory import MemorySession
 from xmppctl.session.run import run_direct
 from xmppctl.stanza.frame import Frame
 
@@ -927,3 +929,27 @@ print(sorted(heavy & set(sys.modules)))
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20
     )
     assert done.stdout.strip() == "[]"
+
+
+# -- an heir --
+
+
+@pytest.mark.parametrize("error", [Terminated("terminated"), Interrupted("interrupted")])
+def test_an_heir_hears_of_signals_in_place_of_the_session(error: Exception) -> None:
+    """The signal's listener knows only the first session of a shell that has connected again."""
+    session, told = MemorySession(), []
+    session.heir = told.append
+    session.fail(error)
+    session.check()
+    assert told == [error]
+
+
+@pytest.mark.parametrize("ends", [MemorySession.hang_up, lambda session: drive(session.close())])
+def test_an_heir_does_not_hear_of_the_session_s_own_end(ends: Callable[[MemorySession], object]) -> None:
+    session, told = MemorySession(), []
+    session.heir = told.append
+    ends(session)
+    with pytest.raises(ConnectionLost):
+        session.check()
+    session.fail(OutputClosed(""))
+    assert told == []

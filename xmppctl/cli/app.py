@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from xmppctl.output.trace import Trace
     from xmppctl.session.base import Session
     from xmppctl.session.connection import OnFrame
+    from xmppctl.session.established import Established
     from xmppctl.session.login import Login, Step
     from xmppctl.session.run import Observer, Runner
 
@@ -27,6 +28,9 @@ DEFAULT_TIMEOUT = 30.0
 
 class App:
     """The environment of one run. Tests give their own streams, environment and `runner`."""
+
+    #: It is one of several commands in a process, which tells by itself what it ends.
+    inside = False
 
     def __init__(
         self,
@@ -181,10 +185,13 @@ class App:
 
     # -- sessions --
 
-    def settings(self) -> Settings:
-        """The account to use. Raises ConfigError, UsageError. Tells loudly of --insecure."""
+    def settings(self, *, component: bool = False) -> Settings:
+        """The account to use. Raises ConfigError, UsageError. Tells loudly of --insecure.
+
+        `component`: it is a component (XEP-0114); whoever asks first has to know.
+        """
         if self._settings is None:
-            self._settings = self.resolve(self.given_options(), self.environ)
+            self._settings = self.resolve(self.given_options(), self.environ, component=component)
         return self._settings
 
     def given_options(self) -> dict[str, str | None]:
@@ -194,11 +201,13 @@ class App:
             for name, value in self.options.items()
         }
 
-    def resolve(self, options: Mapping[str, str | None], environ: Mapping[str, str]) -> Settings:
+    def resolve(
+        self, options: Mapping[str, str | None], environ: Mapping[str, str], *, component: bool = False
+    ) -> Settings:
         """Settings of another account than `settings` gives. See `config.settings.resolve`; --insecure is told."""
         from xmppctl.config.settings import resolve
 
-        made = resolve(options, environ, no_input=self.flag("no_input"))
+        made = resolve(options, environ, no_input=self.flag("no_input"), component=component)
         if made.insecure:
             self.warn(
                 "WARNING: the server's certificate is not checked (--insecure): anyone can read and change this"
@@ -231,13 +240,36 @@ class App:
             main,
             plugins=plugins,
             timeout=timeout,
-            on_frame=self._taps(on_frame),
+            on_frame=self.tapped(on_frame),
             observe=observe,
             needs_daemon=needs_daemon,
-            progress=progress or (self._tell_step if self.verbose else None),
+            progress=progress or self.progress(),
             note=self.detail,
-            nameserver=self.environ.get("XMPPCTL_NAMESERVER") or None,
+            nameserver=self.nameserver,
         )
+
+    def opener(self, on_frame: OnFrame, *, own: bool) -> Callable[[], Established]:
+        """What opens another session like that of `run`, blocking; `own`: on a stream of its own."""
+        from xmppctl.cli.reach import opener
+
+        mode = self.choice("daemon", "auto", ("auto", "only", "off"))
+        return opener(
+            self.settings(),
+            mode="off" if own or mode == "off" else "only" if mode == "only" else "auto",
+            environ=self.environ,
+            note=self.detail,
+            on_frame=self.tapped(on_frame),
+            nameserver=self.nameserver,
+        )
+
+    @property
+    def nameserver(self) -> str | None:
+        """Whom to ask instead of the system's name servers."""
+        return self.environ.get("XMPPCTL_NAMESERVER") or None
+
+    def progress(self) -> Callable[[Step], None] | None:
+        """What tells of the steps of a login, with --verbose."""
+        return self._tell_step if self.verbose else None
 
     def _way_to_a_session(self, *, own: bool) -> Runner:
         """What opens one; `own`: on a stream of its own. Raises DaemonError where --daemon only forbids that."""
@@ -273,9 +305,9 @@ class App:
         login = Login(
             settings,
             Deadline(self.timeout()),
-            on_frame=self._taps(None),
+            on_frame=self.tapped(None),
             note=self.detail,
-            nameserver=self.environ.get("XMPPCTL_NAMESERVER") or None,
+            nameserver=self.nameserver,
         )
         try:
             login.open()
@@ -283,7 +315,8 @@ class App:
         finally:
             login.abandon()
 
-    def _taps(self, on_frame: OnFrame | None) -> OnFrame | None:
+    def tapped(self, on_frame: OnFrame | None) -> OnFrame | None:
+        """What sees every frame of a stream of this command: --trace, and `on_frame`."""
         path = self.option("trace")
         if path is None:
             return on_frame

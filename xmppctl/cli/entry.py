@@ -34,6 +34,11 @@ def run(arguments: Sequence[str], app: App | None = None) -> int:
 
         _guard_streams()
         app = App()
+    return run_inside(arguments, app)
+
+
+def run_inside(arguments: Sequence[str], app: App) -> int:
+    """As `run`, for a command line inside of another command, in any thread: signals are not its own to hear."""
     app.arguments = list(arguments)
     try:
         return _run_and_close(arguments, app)
@@ -143,7 +148,7 @@ def _report(error: XmppctlError, app: App) -> int:
         _give_up_stdout()
     if isinstance(error, OutputClosed):
         return code
-    if not (isinstance(error, Interrupted | Terminated) and app.quiet):
+    if not (isinstance(error, Interrupted | Terminated) and (app.quiet or app.inside)):
         app.tell(error)
     return code
 

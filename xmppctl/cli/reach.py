@@ -107,6 +107,42 @@ def run(
     )
 
 
+def opener(
+    settings: Settings,
+    *,
+    mode: Mode,
+    environ: Mapping[str, str],
+    note: Callable[[str], None],
+    on_frame: OnFrame | None,
+    nameserver: str | None,
+) -> Callable[[], Established]:
+    """What opens a bound stream again, as `run` would. Blocking, within the time that connecting gets.
+
+    The password is the one that the first login had, where a person was asked for it; nobody is asked now: somebody
+    may be typing something else. Raises SecretError for that.
+    """
+    from xmppctl.session.login import login
+    from xmppctl.session.run import get_password
+
+    def open() -> Established:
+        if mode != "off":
+            reach = _Reach(settings, mode, environ, note, note, CONNECT_SECONDS, None)
+            established = reach.session(partial(attach.reach, on_frame=on_frame))
+            if established is not None:
+                return established
+        if settings.password.asks:
+            raise SecretError(
+                "the daemon has ended, and nobody has typed the password here",
+                hint="start it again (xmppctl daemon start), then /connect",
+            )
+        password = get_password(settings, CONNECT_SECONDS)
+        return login(
+            settings, password, Deadline(CONNECT_SECONDS), on_frame=on_frame, note=note, nameserver=nameserver
+        )
+
+    return open
+
+
 def stream(
     settings: Settings,
     *,

@@ -48,6 +48,24 @@ def answer(command: click.Command, app: App) -> int:
     return 0
 
 
+def candidates(line: str, environ: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What the last word of a command line, without `xmppctl`, may become, each with its help. Never raises."""
+    from xmppctl.cli.app import App
+    from xmppctl.cli.tree import root
+
+    with suppress(Exception):
+        app = App(environ={**environ, "COMP_WORDS": f"xmppctl {line}"})
+        shell = _Shell(root(), app)
+        arguments, word = shell.get_completion_args()
+        option = _option_before(word)
+        return [
+            (option + str(item.value), " ".join((item.help or "").split()))
+            for item in shell.get_completions(arguments, word)
+            if item.type not in ("file", "dir")
+        ]
+    return []
+
+
 class _Shell(ShellComplete):
     """Takes the command line up to the cursor from COMP_WORDS, gives lines of kind, word and help."""
 

@@ -69,6 +69,8 @@ class PasswordSource:
 
     kind = "none"
     available = True
+    #: Whether a person would have to type it.
+    asks = False
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
@@ -204,6 +206,11 @@ class PromptPassword(PasswordSource):
         self._no_input = no_input
         self._why = why
         self._answer: Secret | None = None
+
+    @property
+    def asks(self) -> bool:  # type: ignore[override]
+        """Whether nobody has typed it yet."""
+        return self._answer is None
 
     def get(self, seconds: float | None = None) -> Secret:
         if self._answer is None:

@@ -103,6 +103,7 @@ def resolve(
     *,
     no_input: bool = False,
     prompt: Ask | None = None,
+    component: bool = False,
 ) -> Settings:
     """Put the settings together.
 
@@ -111,8 +112,11 @@ def resolve(
     taken out of `environ` and of this process's environment, so that no child inherits it. Call this before
     anything reads standard input: a password file `-` is its first line. Raises UsageError for what is wrong in
     the options, ConfigError for the rest.
+
+    `component`: the JID is a component's domain (XEP-0114), and the password its secret. Without a localpart it would
+    be an anonymous login's, which needs none.
     """
-    return _Resolver(options, environ, _take_password(environ), no_input, prompt).settings()
+    return _Resolver(options, environ, _take_password(environ), no_input, prompt, component).settings()
 
 
 def _take_password(environ: Mapping[str, str]) -> Secret | None:
@@ -131,7 +135,9 @@ class _Resolver:
         password: Secret | None,
         no_input: bool,
         prompt: Ask | None,
+        component: bool,
     ) -> None:
+        self._component = component
         self._options = options
         self._environ = environ
         self._env_password = password
@@ -269,7 +275,7 @@ class _Resolver:
     def _password(self, jid: Jid, certificate: Path | None) -> PasswordSource:
         if certificate is not None:
             return NoPassword("none needed: the client certificate logs in")
-        if not jid.local:
+        if not jid.local and not self._component:
             return NoPassword("none needed: the login is anonymous")
         user = jid.bare
         given = self._given_password(user)

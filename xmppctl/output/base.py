@@ -33,6 +33,11 @@ class Renderer:
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
 
+    @property
+    def colored(self) -> bool:
+        """Whether it writes colours."""
+        return False
+
     def __enter__(self) -> Self:
         return self
 

@@ -92,6 +92,11 @@ class TextRenderer(Renderer):
         self._on_terminal = sink.is_terminal
         self._pretty: Pretty | None = None
 
+    @property
+    def colored(self) -> bool:
+        """Whether it writes colours."""
+        return self._palette.colored
+
     def frame(self, frame: Frame, note: Note | None = None) -> None:
         """Show a frame."""
         said = "" if note is None else note.text

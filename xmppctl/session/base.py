@@ -82,7 +82,6 @@ class Session:
 
     #: Whoever owns the stream shows a presence on it already.
     shown = False
-
     #: It is a component's (XEP-0114), whose stanzas must say whom they are from.
     component = False
     #: It runs through a daemon, which answers incoming requests and knows the ones in `session.local`.
@@ -98,11 +97,13 @@ class Session:
         self.closed = False
         #: Hears of every stanza but requests: slixmpp, where its plugins run on the session.
         self.listener: Callable[[Frame], None] | None = None
+        #: Hears of every request; where it says True, it sees to the answer, or calls `answer` later.
+        self.on_request: Callable[[Frame], bool] | None = None
         #: Hears of every nonza that is not the stream's own: of `<frame/>` and `<dropped/>` where a daemon tells them.
         #: What it raises ends every wait, and stays in `nonza_failure`; it hears no more then.
         self.on_nonza: Callable[[Frame], None] | None = None
         self.nonza_failure: Exception | None = None
-        #: Hears in place of this session what is to end it (a signal), once another has taken over.
+        #: Hears of signals in place of this session, once another has taken over.
         self.heir: Callable[[Exception], object] | None = None
         self._failure: Exception | None = None
         #: Nothing more will come: the server has closed its stream, or the connection is gone.
@@ -267,8 +268,8 @@ class Session:
             raise self._failure
 
     def fail(self, error: Exception) -> None:
-        """End every wait with `error`; the first one stays. Where the session has an heir it is told instead."""
-        if self.heir is not None:
+        """End every wait with `error`; the first one stays. Where the session has an heir it hears of signals."""
+        if self.heir is not None and isinstance(error, Interrupted | Terminated):
             self.heir(error)
         elif self._failure is None:
             self._failure = error
@@ -297,7 +298,8 @@ class Session:
         for subscription in tuple(self.subscriptions):
             subscription.offer(frame)
         if kind == "iq" and frame.type in ("get", "set"):
-            self._answer(frame)
+            if self.on_request is None or not self.on_request(frame):
+                self.answer(frame)
         elif self.listener is not None:
             self.listener(frame)
 
@@ -305,7 +307,7 @@ class Session:
         """The error for an end that came from the other side."""
         return ConnectionLost(f"the server {how}", hint=TRY_AGAIN)
 
-    def _answer(self, request: Frame) -> None:
+    def answer(self, request: Frame) -> None:
         """Answer a request (see `answers`). Nothing else is ever answered."""
         self._reply(answer(request, self.jid), stanza=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
@@ -12,6 +13,7 @@ from xmppctl.session.deadline import Deadline
 from xmppctl.session.drive import drive
 
 if TYPE_CHECKING:
+    from xmppctl.config.secrets import Secret
     from xmppctl.config.settings import Settings
     from xmppctl.errors import DaemonError
     from xmppctl.session.connection import OnFrame
@@ -83,8 +85,7 @@ def run_direct(
         raise needs_daemon
     from xmppctl.session.login import login
 
-    patience = CONNECT_SECONDS if timeout is None else timeout
-    password = settings.password.get(patience) if settings.password.available else None
+    password = get_password(settings, timeout)
     deadline = Deadline(timeout)
     established = login(
         settings,
@@ -95,7 +96,13 @@ def run_direct(
         note=note,
         nameserver=nameserver,
     )
-    return _run(established, deadline, main, plugins=plugins)
+    return run_on(established, deadline, main, plugins=plugins)
+
+
+def get_password(settings: Settings, timeout: float | None) -> Secret | None:
+    """The password, if one is needed. What gives it (a person, a program) gets as long as the command may take."""
+    patience = CONNECT_SECONDS if timeout is None else timeout
+    return settings.password.get(patience) if settings.password.available else None
 
 
 def run_attached(
@@ -118,7 +125,7 @@ def run_attached(
             await Observation(session, observe).begin()
         return await main(session)
 
-    return _run(established, deadline, body, plugins=plugins)
+    return run_on(established, deadline, body, plugins=plugins)
 
 
 def _note_lost(note: Callable[[str], None], nonza: Frame) -> None:
@@ -127,7 +134,7 @@ def _note_lost(note: Callable[[str], None], nonza: Frame) -> None:
         note(f"this command reads too slowly: the daemon has dropped {count} stanzas for it")
 
 
-def _run(
+def run_on(
     established: Established,
     deadline: Deadline,
     main: Callable[[Session], Coroutine[Any, Any, T]],
@@ -170,28 +177,113 @@ def _checked(session: Session, result: T) -> T:
 def _run_on_loop(
     established: Established, deadline: Deadline, main: Callable[[Session], Coroutine[Any, Any, T]]
 ) -> T:
-    import asyncio
-
-    from xmppctl.interrupts import of_this_thread
     from xmppctl.session.loop import LoopSession
 
-    interrupts = of_this_thread()
-
-    async def body() -> T:
+    async def body(ends: Ends) -> T:
         session = LoopSession(established, deadline)
-        loop = asyncio.get_running_loop()
-        # An exception out of a signal handler would be lost in the loop: it becomes what every wait ends with.
-        interrupts.listener = lambda error: loop.call_soon_threadsafe(session.fail, error)
-        early = interrupts.take()  # between the login and now
-        if early is not None:
-            session.fail(early)
+        ends.with_(session.fail)
         try:
             result = await main(session)
         finally:
             await session.close()
         return _checked(session, result)
 
+    return run_loop(body)
+
+
+class Ends:
+    """Who hears of a signal while an event loop runs: whoever said so last. One that came before is told then."""
+
+    def __init__(self) -> None:
+        self._hear: Callable[[Exception], object] | None = None
+        self._kept: Exception | None = None
+
+    def with_(self, hear: Callable[[Exception], object]) -> None:
+        """From now on `hear` is told, in the loop."""
+        self._hear = hear
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            hear(kept)
+
+    def deliver(self, error: Exception) -> None:
+        """A signal came."""
+        if self._hear is None:
+            self._kept = error
+        else:
+            self._hear(error)
+
+
+def run_loop(body: Callable[[Ends], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine in an event loop, in which signals are told to whom it says.
+
+    An exception out of a signal handler would be lost in the loop, or tear whatever is under way there.
+    """
+    import asyncio
+
+    from xmppctl.interrupts import of_this_thread
+
+    interrupts = of_this_thread()
+    ends = Ends()
+
+    async def listening() -> T:
+        loop = asyncio.get_running_loop()
+        interrupts.listener = lambda error: loop.call_soon_threadsafe(ends.deliver, error)
+        interrupts.streams += 1  # also while no stream is open, a signal is the loop's
+        early = interrupts.take()  # between the login and now
+        if early is not None:
+            ends.deliver(early)
+        try:
+            return await body(ends)
+        finally:
+            interrupts.streams -= 1
+
     try:
-        return asyncio.run(body())
+        return asyncio.run(listening())
     finally:
         interrupts.listener = None
+
+
+async def open_again(open: Callable[[], Established]) -> Session:
+    """Another session in the running loop, in place of one that is lost; `open` blocks, and gets a thread.
+
+    Raises what `open` does.
+    """
+    from xmppctl.session.loop import LoopSession
+
+    established = await in_thread(open, lambda late: late.connection.close())
+    return LoopSession(established, Deadline(None))
+
+
+async def in_thread(make: Callable[[], T], unwanted: Callable[[T], object]) -> T:
+    """What `make` gives, which blocks. Where nobody waits for it any more, `unwanted` gets it. Raises what it does."""
+    import asyncio
+    import threading
+
+    loop = asyncio.get_running_loop()
+    waiting: asyncio.Future[T] = loop.create_future()
+
+    def made(result: T) -> None:
+        if waiting.done():
+            unwanted(result)
+        else:
+            waiting.set_result(result)
+
+    def failed(error: Exception) -> None:
+        if not waiting.done():
+            waiting.set_exception(error)
+
+    def work() -> None:
+        try:
+            result = make()
+        except Exception as error:  # noqa: BLE001 (raised by whoever waits)
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(failed, error)
+            return
+        try:
+            loop.call_soon_threadsafe(made, result)
+        except RuntimeError:
+            unwanted(result)
+
+    # Not in the loop's own executor: at its end the loop would wait for a server that does not answer.
+    threading.Thread(target=work, daemon=True, name="connecting").start()
+    return await waiting

@@ -91,13 +91,13 @@ class StreamSession(Session):
             "what the server had not acknowledged may be lost: repeat it",
         )
 
-    def _answer(self, request: Frame) -> None:
+    def answer(self, request: Frame) -> None:
         if self.component:
             # Without a sender there is nobody to answer, and a stanza without `to` would end the stream.
             if request.sender is not None:
                 self._reply(answer(request, self.jid, component=True), stanza=True)
         elif not self.attached:
-            super()._answer(request)
+            super().answer(request)
 
     def _ping(self) -> str:
         if not self.component:
