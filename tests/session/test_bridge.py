@@ -377,3 +377,19 @@ def test_a_deadline_of_the_session_ends_a_call() -> None:
 
     with pytest.raises(DeadlineExceeded):
         run(use, "xep_0092", responder=lambda _: [])
+
+
+def test_the_loop_is_as_it_was_when_it_is_shut_down() -> None:
+    """What others fail at in a loop that goes on is not for a session that has ended to hear."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        heard: list[object] = []
+        loop.set_exception_handler(lambda _, context: heard.append(context["message"]))
+        session = MemorySession()
+        bridge = await session.client()
+        bridge.shut_down()
+        loop.call_exception_handler({"message": "somebody else's"})
+        assert heard == ["somebody else's"]
+
+    asyncio.run(main())

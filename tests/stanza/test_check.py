@@ -239,3 +239,23 @@ def test_an_id_fits_every_form_of_tag(text: str) -> None:
 def test_everything_else_stays_as_typed(text: str) -> None:
     (frame,) = split_input(text)
     assert ensure_id(frame) is frame
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("<a></b>", (5, 10)),
+        ("\n<a></b>", (6, 4)),
+        ("hello", (5, 7)),
+        ("<a>\n \x00</a>", (6, 2)),
+        ("<a", (5, 9)),
+        (b"<a>\xff</a>", (5, 10)),
+        (b"\n<a>\xff</a>", (6, 4)),
+        ('<a b="\udcff"/>', (5, 13)),
+    ],
+)
+def test_places_are_those_of_the_whole_source(text: str | bytes, place: tuple[int, int]) -> None:
+    with pytest.raises(MalformedInput) as caught:
+        split_input(text, source="a script", begin=(5, 7))
+    assert (caught.value.line, caught.value.column) == place
+    assert f"a script, line {place[0]}, column {place[1]}" in caught.value.message

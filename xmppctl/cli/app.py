@@ -29,9 +29,6 @@ DEFAULT_TIMEOUT = 30.0
 class App:
     """The environment of one run. Tests give their own streams, environment and `runner`."""
 
-    #: It is one of several commands in a process, which tells by itself what it ends.
-    inside = False
-
     def __init__(
         self,
         *,

@@ -148,7 +148,7 @@ def _report(error: XmppctlError, app: App) -> int:
         _give_up_stdout()
     if isinstance(error, OutputClosed):
         return code
-    if not (isinstance(error, Interrupted | Terminated) and (app.quiet or app.inside)):
+    if not (isinstance(error, Interrupted | Terminated) and app.quiet):
         app.tell(error)
     return code
 

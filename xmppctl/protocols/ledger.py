@@ -55,8 +55,9 @@ class Ledger:
         #: How many were sent so far.
         self.count = 0
         self._entries: OrderedDict[int, Sent] = OrderedDict()
-        #: Kind and id -> entries that may still be answered, oldest first.
-        self._open: dict[tuple[str, str | None], deque[Sent]] = {}
+        #: Kind and id -> addressee -> entries that may still be answered, oldest first. By addressee, since a stranger
+        #: who answers must not have us look through all that were sent without an id.
+        self._open: dict[tuple[str, str | None], dict[str | None, deque[Sent]]] = {}
 
     def __iter__(self) -> Iterator[Sent]:
         return iter(self._entries.values())
@@ -67,7 +68,8 @@ class Ledger:
         entry = Sent(self.count, frame, time)
         self._entries[entry.number] = entry
         if frame.kind != "iq" or entry.asks:
-            self._open.setdefault((frame.kind, frame.id), deque()).append(entry)
+            waiting = self._open.setdefault((frame.kind, frame.id), {})
+            waiting.setdefault(frame.to, deque()).append(entry)
         if len(self._entries) > self._limit:
             self._forget(self._entries.popitem(last=False)[1])
         return entry
@@ -80,7 +82,13 @@ class Ledger:
 
     def unanswered(self) -> list[Sent]:
         """The requests that wait for a reply."""
-        return [entry for waiting in self._open.values() for entry in waiting if entry.asks]
+        return [
+            entry
+            for places in self._open.values()
+            for waiting in places.values()
+            for entry in waiting
+            if entry.asks
+        ]
 
     def take(self, frame: Frame) -> Sent | None:
         """A stanza came in: the entry that it answers, if it answers one, which is then answered."""
@@ -90,9 +98,10 @@ class Ledger:
         if not waiting:
             return None
         sender = prepared(frame.sender)
-        for entry in waiting:
-            may = self.replies.senders if frame.kind == "iq" else self.replies.refusers
-            if sender in may(entry.frame.to):
+        may = self.replies.senders if frame.kind == "iq" else self.replies.refusers
+        for to, entries in waiting.items():
+            if sender in may(to):
+                entry = entries[0]
                 entry.answer = frame
                 self._forget(entry)
                 return entry
@@ -106,8 +115,12 @@ class Ledger:
 
     def _forget(self, entry: Sent) -> None:
         place = (entry.frame.kind, entry.frame.id)
-        waiting = self._open.get(place)
-        if waiting is not None and entry in waiting:
-            waiting.remove(entry)
-            if not waiting:
-                del self._open[place]
+        waiting = self._open.get(place, {})
+        entries = waiting.get(entry.frame.to)
+        if entries is None or entry not in entries:
+            return
+        entries.remove(entry)
+        if not entries:
+            del waiting[entry.frame.to]
+        if not waiting:
+            del self._open[place]

@@ -118,10 +118,13 @@ class Bridge(ClientXMPP):
         self.session_bind_event.set()
         self._run_out_filters = asyncio.ensure_future(self.run_filters())
         session.listener = self.take
+        self._other_handler = self.loop.get_exception_handler()
         self.loop.set_exception_handler(self._uncaught)
 
     def shut_down(self) -> None:
-        """Stop its task and its timers."""
+        """Stop its task and its timers; what others fail at in the loop is theirs again."""
+        if self.loop.get_exception_handler() == self._uncaught:
+            self.loop.set_exception_handler(self._other_handler)
         self._session.listener = None
         if self._run_out_filters is not None:
             self._run_out_filters.cancel()
