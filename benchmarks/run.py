@@ -1,7 +1,7 @@
 """`python benchmarks/run.py [NAME...]`: figures of one run on one machine, each as a ratio to something known.
 
-NAME is startup, send, attached, roster, lines, streams or recordings; without one all of them. Everything is local;
-medians of interleaved rounds.
+NAME is startup, send, attached, roster, lines, keys, streams or recordings; without one all of them. Everything is
+local; medians of interleaved rounds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from collections.abc import Sequence
 from importlib import import_module
 
 #: Name -> rounds. Programs come before streams, which fill this process's memory.
-ROUNDS = {"startup": 21, "send": 15, "attached": 15, "roster": 3, "lines": 3, "streams": 5, "recordings": 5}
+ROUNDS = {
+    "startup": 21,
+    "send": 15,
+    "attached": 15,
+    "roster": 3,
+    "lines": 3,
+    "keys": 5,
+    "streams": 5,
+    "recordings": 5,
+}
 #: Those that --messages is for.
 OF_MESSAGES = ("streams", "recordings")
 

@@ -97,6 +97,10 @@ class Crowd:
                 )
             )
 
+    def say(self, stanzas: str) -> None:
+        """Send these."""
+        self._send(stanzas)
+
     def _send(self, text: str) -> None:
         self._socket.sendall(text.encode())
 

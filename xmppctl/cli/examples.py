@@ -61,6 +61,13 @@ EXAMPLES: Final[Mapping[str, tuple[Example, ...]]] = {
         Example("Make a copy without names and texts for a bug report",
                 "xmppctl replay bob.rec --redact -o xml > report.xml"),
     ),
+    "shell": (
+        Example("Type stanzas", "xmppctl -a alice shell"),
+        Example("Play a script of stanzas and commands", "xmppctl -a alice shell < check.xml"),
+        Example("Be a test: fail where what is expected does not come",
+                r"printf '<presence/>\n/wait 5 kind:presence from:alice@*\n' | xmppctl -a alice shell"),
+        Example("Log in by hand from the features on", "xmppctl -a alice shell --stop-at features"),
+    ),
     "raw": (
         Example("Send a stanza of your own and see the reply",
                 """xmppctl -a alice raw '<iq type="get" id="1"><query xmlns="jabber:iq:version"/></iq>'"""),

@@ -12,6 +12,7 @@ COMMANDS: Final = {
     "pubsub": ("pubsub", "Follow PubSub nodes"),
     "watch": ("watch", "Watch the live stanza stream, both directions"),
     "replay": ("replay", "Show what watch --record has kept"),
+    "shell": ("shell", "Type stanzas and see what comes back; play scripts of them"),
     "raw": ("raw", "Send stanzas as typed; print the replies"),
     "disco": ("disco", "Ask what an entity is and has"),
     "ping": ("ping", "Measure the way to an entity and back"),

@@ -15,6 +15,7 @@ TITLES: Final[Mapping[str, str]] = {
     "filters": "The terms that select stanzas, for watch and others",
     "output": "What is printed: text, JSON lines, JSON, XML",
     "daemon": "How commands go through a daemon, and what it does for them",
+    "shell": "What can be typed at the raw XML shell, and in its scripts",
     "exit-codes": "What the exit code of a command means",
     "files": "The account file, and what else is kept where",
     "environment": "The environment variables that are read",
@@ -54,10 +55,11 @@ def files() -> Terms:
     return Terms(
         (
             ("$XDG_CONFIG_HOME/xmppctl/config.toml", "Accounts (~/.config/xmppctl/config.toml)."),
+            ("$XDG_CONFIG_HOME/xmppctl/templates/", "Your own templates for xmppctl shell, NAME.xml each."),
             (
                 "$XDG_STATE_HOME/xmppctl/",
                 "What is kept between runs (~/.local/state/xmppctl/): the sandbox, tracebacks of bugs (crash-*.txt), "
-                "and known-jids, the bare JIDs that commands had to do with, which shells complete. "
+                "known-jids, the bare JIDs that commands had to do with, which shells complete, and shell_history. "
                 "All of it may be deleted, but for spool/ as long as messages wait in it. daemon/ has the logs of "
                 "daemons.",
             ),
@@ -212,6 +214,12 @@ def _daemon() -> list[Block]:
     ]
 
 
+def _shell() -> list[Block]:
+    from xmppctl.cli.shell_topic import shell_topic
+
+    return shell_topic()
+
+
 def _exit_codes() -> list[Block]:
     return [
         exit_codes(),
@@ -257,6 +265,7 @@ _TOPICS: Final[Mapping[str, Callable[[], list[Block]]]] = {
     "filters": _filters,
     "output": _output,
     "daemon": _daemon,
+    "shell": _shell,
     "exit-codes": _exit_codes,
     "files": _files,
     "environment": _environment,
