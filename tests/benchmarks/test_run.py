@@ -69,7 +69,7 @@ def test_the_stream_is_what_the_table_says(monkeypatch: pytest.MonkeyPatch) -> N
 def test_another_name_is_a_usage_error() -> None:
     done = bench("nonsense")
     assert done.returncode == 2
-    assert "startup, send, attached, roster, lines, streams, recordings" in done.stderr
+    assert "startup, send, attached, roster, lines, keys, streams, recordings" in done.stderr
 
 
 @pytest.mark.integration

@@ -112,8 +112,8 @@ def test_pages_are_clean(made: dict[str, str], words: list[str]) -> None:
 
 
 def typed(example: str) -> Iterator[list[str]]:
-    """The words of each xmppctl in an example, without the program's name and the account."""
-    for piece in re.split(r"\n|\|", example):
+    """The words of each xmppctl in an example, without the program's name, the account, and a file to read."""
+    for piece in re.split(r"\n|\|", re.sub(r" < [\w.]+$", "", example)):
         words = shlex.split(piece.partition("sandbox run -- ")[2] or piece, comments=True)
         if words and words[0] == "xmppctl":
             yield words[3:] if words[1] == "-a" else words[1:]
