@@ -12,17 +12,14 @@ import select
 import shutil
 import signal
 import statistics
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from measure import NO_TARGET, Row, Target
-from startup import compile_package
+from roster import CONTACTS, bench
 
 if TYPE_CHECKING:
     from tests.integration.program import Cli
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from tests.servers.prosody import Prosody
 
 TITLE = "typing in the shell, as parts of what each may take"
-CONTACTS = 35_000
 MOST = Target(most=1.0)
 #: What each may take, in seconds.
 PROMPT, KEY, COMPLETION = 0.5, 0.02, 0.05
@@ -47,25 +43,12 @@ def run(rounds: int) -> list[Row] | str:
     """Measure; a line where that cannot be done."""
     if shutil.which("prosody") is None:
         return "prosody is not installed: apt-get install prosody"
-    sys.path.append(str(Path(__file__).parents[1]))
-    from tests.integration.program import Cli
-    from tests.servers import crowd
-    from tests.servers.prosody import Prosody
+    with bench() as (cli, server):
+        from tests.servers import crowd
 
-    compile_package()
-    server = Prosody()
-    server.start()
-    try:
-        with tempfile.TemporaryDirectory() as home:
-            cli = Cli(server, Path(home))
-            try:
-                crowd.write_roster(server, cli.jid("alice").partition("@")[0], CONTACTS)
-                with crowd.Crowd(server) as contacts:
-                    return measured(cli, server, contacts, rounds)
-            finally:
-                cli.close()
-    finally:
-        server.stop()
+        crowd.write_roster(server, cli.jid("alice").partition("@")[0], CONTACTS)
+        with crowd.Crowd(server) as contacts:
+            return measured(cli, server, contacts, rounds)
 
 
 def measured(cli: Cli, server: Prosody, contacts: Crowd, rounds: int) -> list[Row]:
@@ -78,13 +61,16 @@ def measured(cli: Cli, server: Prosody, contacts: Crowd, rounds: int) -> list[Ro
         still = keys(screen, 0x4E00)
         with flood(contacts, server, found.group(1).decode()):
             screen.until(b"flood")
+            shown, began = screen.shown, time.perf_counter()
             busy = keys(screen, 0x5000)
+            rate = (screen.shown - shown) / (time.perf_counter() - began)
     with shell(cli) as screen:
         completed = statistics.median(completions(screen, rounds))
     return [
         row("prompt, after the login (of 0.5 s)", ready, PROMPT),
         row("a key, median (of 20 ms)", statistics.median(still), KEY),
         row("a key of 20 (of 20 ms)", late(still), KEY),
+        Row(f"stanzas shown meanwhile, of {RATE}/s", f"{rate:.0f}/s", rate / RATE),
         row(f"a key, {RATE} stanzas/s, median", statistics.median(busy), KEY),
         row(f"a key of 20, {RATE} stanzas/s", late(busy), KEY),
         row(f"the slowest key, {RATE} stanzas/s", max(busy), KEY, NO_TARGET),
@@ -115,6 +101,8 @@ class Screen:
 
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         self.seen = b""
+        #: Stanzas of the flood that were shown, but for those that lie across two reads.
+        self.shown = 0
         #: Its beginning.
         self.all = b""
 
@@ -124,9 +112,7 @@ class Screen:
         while wanted not in self.seen:
             if not select.select([self._fd], [], [], max(end - time.perf_counter(), 0))[0]:
                 raise RuntimeError(f"{wanted!r} was not shown: {self.seen[-500:]!r}")
-            data = os.read(self._fd, 65536)
-            if b"\x1b[6n" in data:  # where is the cursor? Some terminals answer, and it is waited for
-                os.write(self._fd, b"\x1b[1;1R")
+            data = self._read()
             self.seen = self.seen[-4096:] + data
             if len(self.all) < 4096:
                 self.all += data
@@ -144,7 +130,14 @@ class Screen:
         end = time.perf_counter() + seconds
         while (left := end - time.perf_counter()) > 0:
             if select.select([self._fd], [], [], left)[0]:
-                os.read(self._fd, 65536)
+                self._read()
+
+    def _read(self) -> bytes:
+        data = os.read(self._fd, 65536)
+        self.shown += data.count(b"message headline")
+        if b"\x1b[6n" in data:  # where is the cursor? Terminals answer, and it is waited for
+            os.write(self._fd, b"\x1b[%d;1R" % LINES)
+        return data
 
     def close(self) -> None:
         """End it."""

@@ -7,6 +7,8 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,13 @@ def run(rounds: int) -> list[Row] | str:
     """Measure both ways of listing, and the daemon's memory at its largest; a line where that cannot be done."""
     if shutil.which("prosody") is None:
         return "prosody is not installed: apt-get install prosody"
+    with bench() as (cli, server):
+        return measured(cli, server, rounds)
+
+
+@contextmanager
+def bench() -> Iterator[tuple[Cli, Prosody]]:
+    """The program with accounts on a Prosody of its own."""
     sys.path.append(str(Path(__file__).parents[1]))
     from tests.integration.program import Cli
     from tests.servers.prosody import Prosody
@@ -42,7 +51,7 @@ def run(rounds: int) -> list[Row] | str:
         with tempfile.TemporaryDirectory() as home:
             cli = Cli(server, Path(home))
             try:
-                return measured(cli, server, rounds)
+                yield cli, server
             finally:
                 cli.close()
     finally:

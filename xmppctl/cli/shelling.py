@@ -253,8 +253,9 @@ class _Played(_Start):
         self._renderer.begin_list()
         self._text: str | None = None
         if whole(self._descriptor):
-            by_hand = self._wishes.stop_at is not None
-            self._text = check_all(self._descriptor, by_hand=by_hand, check=self._wishes.checks)
+            self._text = stdin.read_text(app).removeprefix("\ufeff")
+            if self._wishes.checks:
+                check_all(self._text, by_hand=self._wishes.stop_at is not None)
         elif app.stdin_is_terminal:
             app.note("reading from the terminal; Ctrl-D ends it")
         super().run()

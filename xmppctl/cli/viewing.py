@@ -86,6 +86,20 @@ def _apart(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> tup
     return tuple(tuple(word.split(_SHIELD)) for word in words)
 
 
+#: How frames are shown, as text: `--format` and `--full`.
+format_option: Final = click.option(
+    "--format",
+    "form",
+    type=click.Choice(["pretty", "line", "raw"]),
+    default="pretty",
+    show_default=True,
+    help="Text laid out; or a line for each; or the bytes of the wire, nothing else.",
+)
+full_option: Final = click.option(
+    "--full", is_flag=True, help="Show long texts whole, and every namespace declaration."
+)
+
+
 def view_options(function: F) -> F:
     """Give a command the terms and options of a view; it gets them as `**wishes`, for `Wishes`."""
     for decorate in reversed(_OPTIONS):
@@ -114,15 +128,8 @@ _OPTIONS: Final = (
         help="End well when a stanza that fits these terms was seen: 6 if time ran out before, 7 at another end. "
         "Several: when all were seen.",
     ),
-    click.option(
-        "--format",
-        "form",
-        type=click.Choice(["pretty", "line", "raw"]),
-        default="pretty",
-        show_default=True,
-        help="Text laid out; or a line for each; or the bytes of the wire, nothing else.",
-    ),
-    click.option("--full", is_flag=True, help="Show long texts whole, and every namespace declaration."),
+    format_option,
+    full_option,
     click.option("--redact", is_flag=True, help="Replace texts and JIDs too, as for a bug report."),
     click.option("--pair", is_flag=True, help="Show each iq request with its reply and how long that took."),
     click.option("--stats", is_flag=True, help="Count instead of showing; tables at the end."),

@@ -27,8 +27,6 @@ from xmppctl.stanza.splitter import MAX_STANZA_BYTES
 if TYPE_CHECKING:
     from xmppctl.shell.core import Shell
 
-#: What a script that is a file may hold.
-MAX_BYTES: Final = 64 * 1024 * 1024
 #: How soon the reading of a pipe notices that nobody wants it any more, in seconds.
 _LOOK_SECONDS: Final = 0.1
 _READ_BYTES: Final = 64 * 1024
@@ -40,31 +38,14 @@ def whole(descriptor: int) -> bool:
     return stat.S_ISREG(os.fstat(descriptor).st_mode)
 
 
-def check_all(descriptor: int, *, by_hand: bool, check: bool = True) -> str:
-    """The text of a file. Raises MalformedInput where what is no stanza or command stands in it, before anything else.
+def check_all(text: str, *, by_hand: bool) -> None:
+    """Raise MalformedInput where what is no stanza or command stands in a script, before anything of it is sent.
 
     Its commands are checked when there is a shell, which knows them.
     """
-    parts: list[bytes] = []
-    size = 0
-    while data := os.read(descriptor, _READ_BYTES):
-        parts.append(data)
-        size += len(data)
-        if size > MAX_BYTES:
-            raise MalformedInput(f"{_SOURCE} is larger than {MAX_BYTES >> 20} MiB", hint="send less at once")
-    text = _decoded(b"".join(parts))
-    if check:
-        reader = Reader(_SOURCE, by_hand=by_hand)
-        reader.feed(text)
-        reader.finish()
-    return text
-
-
-def _decoded(data: bytes) -> str:
-    text, failure = _Decoder().decode(data, last=True)
-    if failure is not None:
-        raise failure
-    return text
+    reader = Reader(_SOURCE, by_hand=by_hand)
+    reader.feed(text)
+    reader.finish()
 
 
 class _Decoder:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from xmppctl.cli.tree import Command
+from xmppctl.cli.viewing import format_option, full_option
 from xmppctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,15 +17,8 @@ _STAGES = ("connect", "tls", "features", "auth")
 
 
 @click.command(cls=Command)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["pretty", "line", "raw"]),
-    default="pretty",
-    show_default=True,
-    help="Text laid out; or a line for each; or the bytes of the wire, nothing else.",
-)
-@click.option("--full", is_flag=True, help="Show long texts whole, and every namespace declaration.")
+@format_option
+@full_option
 @click.option(
     "--loud", is_flag=True, help="Show everything that crosses the wire, both ways, from the start."
 )
