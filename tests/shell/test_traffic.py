@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.shell.play import SM, acknowledging, answering, perform
+from tests.shell.play import SM, Stage, acknowledging, answering, perform
 from xmppctl.session.acks import NS_SM
 from xmppctl.session.memory import MemorySession
 from xmppctl.session.run import Observer
@@ -270,3 +270,34 @@ def test_secrets_are_not_shown_however_loud() -> None:
     from xmppctl.shell.core import Manner
 
     perform(main, manner=Manner(echo=True))
+
+
+def silent(frame: Any) -> list[str] | None:
+    """Agrees to acknowledgements, and says nothing any more."""
+    return ["<enabled xmlns='urn:xmpp:sm:3'/>"] if frame.name == "enable" else []
+
+
+@pytest.mark.parametrize(("responder", "lost"), [(silent, True), (acknowledging(), False)])
+def test_a_server_that_says_nothing_any_more_is_given_up(responder: Any, lost: bool) -> None:
+    async def main(stage: Stage) -> None:
+        await stage.settled()
+        traffic = stage.shell.traffic
+        for _ in range(3):  # asked, waited for, and perhaps asked again
+            traffic.listen(idle=0.0, patience=0.0)
+            await stage.settled()
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
+        assert [event.name for event in stage.house.events] == ["offline"] * lost
+        assert not lost or "has said nothing for" in stage.house.events[0].text
+        assert stage.house.shown == [], "nobody typed this"
+
+    perform(main, responder, acks=True, features=[SM])
+
+
+def test_where_nothing_is_acknowledged_nothing_is_asked() -> None:
+    async def main(stage: Stage) -> None:
+        stage.shell.traffic.listen(idle=0.0, patience=0.0)
+        await stage.settled()
+        assert stage.session.sent == []
+
+    perform(main, silent, acks=False, features=[SM])

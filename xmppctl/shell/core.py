@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 PATIENCE: Final = 30.0
 #: How long a request that came waits for an answer by hand, before it gets the one that it must have.
 ANSWER_SECONDS: Final = 20.0
+#: After so long without a word the server is asked whether it is there; what it gets to answer.
+IDLE_SECONDS: Final = 60.0
+SILENCE_SECONDS: Final = 30.0
 _TICK_SECONDS: Final = 1.0
 #: So many of what was typed last are kept for `/save`.
 _MAX_LINES: Final = 10_000
@@ -253,6 +256,7 @@ class Shell:
             await asyncio.sleep(_TICK_SECONDS)
             self.changed()
             self.traffic.answer_overdue(ANSWER_SECONDS)
+            self.traffic.listen(IDLE_SECONDS, SILENCE_SECONDS)
             for entry in self.traffic.overdue(PATIENCE):
                 if entry.number not in self._late:
                     self._late.add(entry.number)

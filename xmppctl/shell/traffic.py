@@ -7,14 +7,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager, suppress
-from time import time
+from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
-from xmppctl.errors import XmppctlError
+from xmppctl.errors import ConnectionLost, XmppctlError
 from xmppctl.protocols.ledger import Ledger, Sent
 from xmppctl.session.acks import NS_SM
 from xmppctl.session.answers import is_roster_push
-from xmppctl.session.failures import refusal
+from xmppctl.session.failures import TRY_AGAIN, refusal
 from xmppctl.session.replies import Replies
 from xmppctl.shell.arrivals import Arrivals
 from xmppctl.shell.knowledge import Knowledge
@@ -67,8 +67,10 @@ class Traffic:
         self._thread = threading.get_ident()
         self._typing = False
         self._machine: dict[str, None] = {}
-        #: For each acknowledgement that was asked for, whether by hand.
-        self._acks_due: deque[bool] = deque()
+        #: For each acknowledgement that was asked for, whether by hand, and when.
+        self._acks_due: deque[tuple[bool, float]] = deque()
+        #: When something came last.
+        self._heard = monotonic()
         #: How many stanzas had been sent when the last one was.
         self._asked_for = 0
         #: With who counts, and how many stanzas the server must have for it.
@@ -78,6 +80,7 @@ class Traffic:
         """The stream is another one than before."""
         self.line = line
         self._acks_due.clear()
+        self._heard = monotonic()
         self._asked_for = 0
         self._machine.clear()
         self._requests.clear()
@@ -130,6 +133,7 @@ class Traffic:
                 if job.guest is not None:
                     job.guest.fail(error)
         if frame.direction == "in":
+            self._heard = monotonic()
             self._came_in(frame)
         else:
             self._went_out(frame)
@@ -143,7 +147,7 @@ class Traffic:
         if session is not None and frame.kind == "presence" and frame.to is None:
             session.shown = frame.type is None
         if frame.namespace == NS_SM and frame.name == "r":
-            self._acks_due.append(self._typing)
+            self._acks_due.append((self._typing, monotonic()))
         if self._typing:
             self.display.typed(frame)
             if frame.kind == "iq" and frame.type in ("result", "error"):
@@ -201,7 +205,7 @@ class Traffic:
             return frame.name in ("r", "enabled")
         # The tap is asked before the session, which counts.
         self._loop.call_soon(self._acknowledged)
-        return not (self._acks_due and self._acks_due.popleft())
+        return not (self._acks_due and self._acks_due.popleft()[0])
 
     def ask_for_ack(self) -> None:
         """Have the server say what it has, unless it is just about to, or has been asked for all of it."""
@@ -211,6 +215,22 @@ class Traffic:
         if session.acks.sent > self._asked_for:
             self._asked_for = session.acks.sent
             self.line.ask_for_ack()
+
+    def listen(self, idle: float, patience: float) -> None:
+        """Find out whether the server is still there: a network that is gone says nothing.
+
+        It is asked when nothing has come for `idle` seconds; where it says nothing for `patience` seconds after it was
+        asked, the connection counts as lost. A daemon sees to its own.
+        """
+        session = self.line.session if self.line is not None else None
+        if self.line is None or session is None or session.attached or session.acks.off:
+            return
+        now = monotonic()
+        if not self._acks_due:
+            if now - self._heard >= idle:
+                self.line.ask_for_ack()
+        elif now - max(self._heard, self._acks_due[0][1]) >= patience:
+            session.lose(ConnectionLost(f"the server has said nothing for {patience:g} s", hint=TRY_AGAIN))
 
     def _acknowledged(self) -> None:
         self._forget_what_is_sure()
