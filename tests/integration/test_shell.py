@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples import EXAMPLES
 from tests.integration.conftest import started
 from tests.integration.program import Cli, Result
 from tests.integration.screen import ALT_ENTER, END, ENTER, ESCAPE, TAB, UP, Screen, ctrl, pasted
@@ -18,6 +19,9 @@ from tests.servers.base import Server
 from tests.servers.ejabberd import Ejabberd
 from tests.servers.prosody import Prosody
 from tests.servers.proxy import Proxy
+from xmppctl.errors import MalformedInput
+from xmppctl.stanza.check import split_input
+from xmppctl.stanza.rewrite import with_attribute
 
 PING = "<iq type='get' id='p1'><ping xmlns='urn:xmpp:ping'/></iq>"
 FLOOD = 2000
@@ -538,3 +542,30 @@ def test_scripts(desk: Desk, text: str, code: int, as_file: bool) -> None:
     ran = desk.script(text, as_file=as_file)
     assert ran.code == code, ran.stderr
     assert ("answers" in ran.stdout) == (PING in text or code == 1)
+
+
+def xep_examples(domain: str) -> list[str]:
+    """What the examples of the RFCs and XEPs have a client send, from nobody and to names of this server."""
+    stanzas = []
+    for raw in EXAMPLES.values():
+        try:
+            frames = split_input(raw)
+        except MalformedInput:  # a stream's own parts
+            continue
+        for frame in frames:
+            if frame.kind in ("message", "presence", "iq") and frame.type not in ("result", "error"):
+                text = with_attribute(frame.raw, "from", None).decode()
+                stanzas.append(re.sub(r"\b(capulet|shakespeare|montague)\.\w+", domain, text))
+    return stanzas
+
+
+def test_the_examples_of_the_specifications_are_typed_and_answered(desk: Desk) -> None:
+    """Refused, mostly; but each request has its own answer under it, and nothing is lost or waited for in vain."""
+    desk.cli.add_account("carol")
+    stanzas = xep_examples(desk.cli.jid("carol").partition("@")[2])
+    asked = [number for number, text in enumerate(stanzas, 1) if text.startswith("<iq")]
+    assert len(stanzas) > 50 and len(asked) > 15
+    ran = desk.cli.run("shell", "-o", "jsonl", stdin="\n".join(stanzas), account="carol", timeout=60)
+    assert ran.code in (0, 1, 10), ran.stderr
+    answered = {record["answers"] for record in ran.records if "answers" in record}
+    assert answered >= set(asked)
