@@ -40,7 +40,7 @@ SEEN = (
 
 
 class Commands:
-    """Two commands of xmppctl; what is completed is the line that was asked for."""
+    """Two commands of xmppctl; what is completed is the line that was asked for, but for one that knows nothing."""
 
     def names(self) -> dict[str, str]:
         return {"ping": "Ask whether somebody is there.", "help": "Not the shell's."}
@@ -52,7 +52,7 @@ class Commands:
         raise NotImplementedError
 
     def complete(self, line: str) -> list[tuple[str, str]]:
-        return [(line.replace(" ", "_"), "told")]
+        return [] if line.startswith("version") else [(line.replace(" ", "_"), "told")]
 
 
 TEMPLATES = [
@@ -259,6 +259,9 @@ def test_what_is_typed_is_replaced_as_it_stands() -> None:
         ("/record f kind:", []),
         ("/quiet ", []),
         ("/ping --ver", ["ping_--ver"]),
+        ("/version nur", ["nurse@capulet.example"]),
+        ("/version urse@cap", []),
+        ("/version -n", []),
         ("/ping a 'b", []),
         ("/ping " + "x" * 5000, []),
         ("/nothing x", ["nothing_x"]),

@@ -332,7 +332,15 @@ def _known_arguments(at: _Cursor, before: list[str], last: str) -> Iterable[_Off
             return [*at.sources.knowledge.ids(last, "message"), *at.sources.knowledge.ids(last, "iq")]
         case "help":
             return _topics(at, last)
-    return [] if name in at.sources.own else at.sources.commands.complete(f"{name} {at.there.word}")
+    if name in at.sources.own:
+        return []
+    found = at.sources.commands.complete(f"{name} {at.there.word}")
+    # Where it may be an address, the session has seen more than is kept for other shells.
+    if last and not last.startswith("-") and all("@" in word for word, _ in found):
+        known = {word for word, _ in found}
+        seen = at.sources.knowledge.jids(last, at.limit)
+        found += [each for each in seen if each[0].startswith(last) and each[0] not in known]
+    return found
 
 
 def _of_template(at: _Cursor, before: list[str], last: str) -> list[_Offer]:
