@@ -211,6 +211,8 @@ def test_what_the_specifications_write_has_a_meaning(example: str) -> None:
         ("urn:xmpp:receipts", "request", "receipt"),
         ("urn:xmpp:blocking", "unblock", "unblocks"),
         ("urn:xmpp:sm:3", "r", "how many stanzas"),
+        ("urn:xmpp:sm:3", "sm", "(2)"),
+        ("urn:xmpp:sm:3", "handled-count-too-high", "more stanzas were acknowledged"),
         ("urn:xmpp:ping", "ping", "answer"),
         ("urn:xmpp:time", "tzo", "UTC"),
         ("urn:xmpp:delay", "delay", "earlier"),
@@ -235,6 +237,7 @@ def test_what_the_specifications_write_has_a_meaning(example: str) -> None:
         ("urn:xmpp:reactions:0", "reaction", "emoji"),
         ("urn:xmpp:reply:0", "reply", "earlier message"),
         ("http://www.w3.org/2005/Atom", "updated", "(4.2.15)"),
+        ("http://www.w3.org/2005/Atom", "generator", "(4.2.4)"),
         (NS_COMPONENT, "handshake", "secret"),
     ],
 )

@@ -19,6 +19,8 @@ INFO = "http://jabber.org/protocol/disco#info"
 FORM = "jabber:x:data"
 JINGLE = "urn:xmpp:jingle:1"
 STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+ATOM = "http://www.w3.org/2005/Atom"
+MAM = "urn:xmpp:mam:2"
 XML = "{http://www.w3.org/XML/1998/namespace}"
 #: An element that holds nothing that is known: what may be called so is then asked of the whole table.
 NOWHERE = [("urn:example:nowhere", "x", {})]
@@ -131,7 +133,7 @@ def test_at_the_start_stand_stanzas_then_nonzas() -> None:
         ([stanza("iq", type="set"), (PUBSUB, "pubsub", {})], "publish", "subscribe options", "items"),
         ([stanza("iq", type="result"), (PUBSUB, "pubsub", {})], "items", "subscription", ""),
         ([stanza("iq", type="set"), (FORM, "x", {})], "title instructions field", "reported", "option"),
-        ([stanza("iq", type="result"), (INFO, "query", {})], "identity feature x", "set", "item"),
+        ([stanza("iq", type="result"), (INFO, "query", {})], "identity feature x", "", "item set"),
         (
             [stanza("iq"), (CLIENT, "error", {})],
             "bad-request conflict",
@@ -139,7 +141,14 @@ def test_at_the_start_stand_stanzas_then_nonzas() -> None:
             "body",
         ),
         ([(PUBSUB, "item", {})], "storage", "entry mood list", "field"),
-        ([("http://etherx.jabber.org/streams", "error", {})], "bad-format", "conflict text", "bad-request"),
+        (
+            [("http://etherx.jabber.org/streams", "error", {})],
+            "bad-format",
+            "conflict text handled-count-too-high",
+            "bad-request",
+        ),
+        ([(ATOM, "feed", {})], "title", "generator icon logo rights contributor entry", "published summary"),
+        ([(ATOM, "source", {})], "id title", "subtitle generator icon logo rights contributor", "entry"),
         ([stanza("iq", type="set"), (JINGLE, "jingle", {})], "content reason", "ringing checksum", "query"),
         (
             [stanza("message"), ("urn:xmpp:forward:0", "forwarded", {})],
@@ -192,6 +201,10 @@ def test_namespaces_of_a_name(parents: list[Open], name: str, namespaces: list[s
         ("jabber:iq:roster", "item", "jid name subscription ask approved"),
         (f"{MUC}#admin", "item", "affiliation role jid nick"),
         ("http://jabber.org/protocol/commands", "command", "node action sessionid status xml:lang"),
+        (MAM, "fin", "complete stable"),
+        (ATOM, "generator", "uri version"),
+        ("urn:xmpp:sm:3", "handled-count-too-high", "h send-count"),
+        ("urn:xmpp:sm:3", "enabled", "id resume max location"),
         ("urn:xmpp:ping", "ping", ""),
         ("urn:example:nowhere", "x", ""),
     ],
@@ -220,6 +233,13 @@ def test_attributes(namespace: str, name: str, attributes: str) -> None:
         (PUBSUB, "affiliation", "affiliation", "member none outcast owner publish-only publisher"),
         ("urn:xmpp:mam:2", "prefs", "default", "always never roster"),
         ("http://jabber.org/protocol/ibb", "open", "stanza", "iq message"),
+        ("http://jabber.org/protocol/amp", "amp", "status", "alert error notify"),
+        (
+            "http://jabber.org/protocol/amp",
+            "rule",
+            "value",
+            "any direct exact forward gateway none other stored",
+        ),
         (JINGLE, "content", "senders", "both initiator none responder"),
         ("urn:xmpp:reference:0", "reference", "type", "data mention"),
         ("urn:xmpp:sfs:0", "file-sharing", "disposition", "attachment inline"),
@@ -267,6 +287,17 @@ def test_kinds_of_values(namespace: str, name: str, attribute: str, kind: str) -
 def test_text(namespace: str, name: str, texts: str, kind: str) -> None:
     assert vocabulary.texts(namespace, name) == texts.split()
     assert vocabulary.text_kind(namespace, name) == kind
+
+
+def test_an_archive_answers_with_its_form_in_a_query() -> None:
+    found = vocabulary.children([stanza("iq", type="result")])
+    assert {(element.name, element.namespace) for element in found} >= {("query", MAM), ("fin", MAM)}
+
+
+def test_the_features_that_a_pubsub_service_may_lack() -> None:
+    found = vocabulary.values(f"{PUBSUB}#errors", "unsupported", "feature")
+    assert {"config-node-max", "multi-items", "retrieve-default-sub"} < set(found)
+    assert len(found) == len(set(found))
 
 
 def test_every_condition_of_a_stanza_error() -> None:
