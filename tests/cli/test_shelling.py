@@ -16,7 +16,10 @@ from tests.servers.scripted import ScriptedServer
 from tests.servers.timeless import Side
 from xmppctl.cli.app import App
 from xmppctl.cli.entry import run
-from xmppctl.errors import ExitCode, Interrupted, Terminated
+from xmppctl.cli.shelling import Wishes, _Interactive, _Played
+from xmppctl.config.secrets import PromptPassword, Secret
+from xmppctl.config.settings import Settings
+from xmppctl.errors import ExitCode, Interrupted, SecretError, Terminated
 from xmppctl.interrupts import MAIN
 from xmppctl.session.run import run_direct
 from xmppctl.stanza.frame import Frame
@@ -179,3 +182,21 @@ def test_unchecked_lines_go_as_they_are(play: Callable[..., Ran]) -> None:
     ran = play("<message\n to='a@b'/>\n<presence/>", "--no-validate", responder=respond)
     assert ran.code == ExitCode.OK, ran.stderr
     assert sent == ["<message to='a@b'/>", "<presence/>"]
+
+
+def test_a_password_is_not_asked_for_while_the_line_editor_has_the_terminal() -> None:
+    asked: list[str] = []
+
+    def ask(question: str, _: float | None) -> Secret:
+        asked.append(question)
+        return Secret("wherefore")
+
+    settings = Settings(FULL, PromptPassword("romeo", ask=ask))
+    wishes = Wishes("pretty", False, False, None, True, True, True, "features", False)
+    app = App(environ={})
+    with pytest.raises(SecretError, match="line editor"):
+        _Interactive(app, wishes, settings)._mechanism("plain")
+    assert asked == []
+    assert _Played(app, wishes, settings)._mechanism("plain").name == "PLAIN"
+    assert _Interactive(app, wishes, settings)._mechanism("plain").name == "PLAIN"
+    assert len(asked) == 1

@@ -12,7 +12,8 @@ from xmppctl.config.secrets import GivenPassword, Secret
 from xmppctl.config.settings import Settings
 from xmppctl.errors import CertificateError
 from xmppctl.session.deadline import Deadline
-from xmppctl.session.handson import STAGES, HandsOn, Stage, open_until
+from xmppctl.session.handson import HandsOn
+from xmppctl.session.stages import STAGES, Stage, open_until
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.jid import Jid
 

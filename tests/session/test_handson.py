@@ -45,7 +45,8 @@ from xmppctl.errors import (
 )
 from xmppctl.session import handson
 from xmppctl.session.deadline import Deadline
-from xmppctl.session.handson import HandsOn, Stage, open_until
+from xmppctl.session.handson import HandsOn
+from xmppctl.session.stages import Stage, open_until
 from xmppctl.stanza.frame import Frame
 
 Serve = Callable[..., Server]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
@@ -226,3 +227,39 @@ def test_nothing_is_authenticated_on_a_stream_that_has_ended() -> None:
             await person.line.authenticate("PLAIN")
 
     play(main)
+
+
+def test_sasl_ends_with_its_stream() -> None:
+    """What begins on another one is not gone on with."""
+
+    async def main(person: Person) -> None:
+        await person.line.authenticate("PLAIN")
+        person.servers[-1].close()
+        await person.until(lambda: person.events)
+        person.line.connect_now()
+        await person.until(lambda: len(person.events) == 2)
+        person.servers[-1].send(f"<challenge xmlns='{SASL}'/>".encode())
+        await asyncio.sleep(0.05)
+        person.line.write_raw(b"<mine/>")
+        assert await person.hears(1) == b"<mine/>"
+
+    play(main)
+
+
+def test_a_signal_that_comes_too_late_is_no_complaint() -> None:
+    complaints: list[Any] = []
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+        person = Person()
+        person.keeping.cancel()
+        await asyncio.wait([person.keeping])
+        person.line.fail(Terminated("terminated"))
+        for server in person.servers:
+            server.close()
+        await person.line.close()
+        del person
+        gc.collect()
+
+    asyncio.run(run())
+    assert complaints == []

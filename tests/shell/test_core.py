@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from tests.shell.play import PERSON, SCRIPT, SM, Commands, Stage, acknowledging, answering, perform, stanza
-from xmppctl.errors import ConnectionLost, DeadlineExceeded, PartialFailure, StanzaRefused
+from xmppctl.errors import (
+    ConnectionLost,
+    DeadlineExceeded,
+    PartialFailure,
+    StanzaRefused,
+    TlsError,
+    UsageError,
+)
 from xmppctl.shell import core
 from xmppctl.shell.reader import Raw
 
@@ -196,3 +203,32 @@ def test_a_command_that_runs_does_not_hold_up_the_end() -> None:
         assert stage.shell.jobs.running == {}
 
     perform(main, answering(), commands=Commands(ends=lambda rest, opened: 0))
+
+
+@pytest.mark.parametrize("text", ["<presence/>", "/send-raw <oops"])
+def test_what_could_not_be_sent_has_no_number(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    def refuse(_: object) -> None:
+        raise TlsError("everybody could read this")
+
+    async def main(stage: Stage) -> None:
+        monkeypatch.setattr(stage.wire, "write", refuse)
+        monkeypatch.setattr(stage.wire, "write_raw", refuse)
+        with pytest.raises(TlsError):
+            await stage.type(text)
+        assert (stage.shell.sent, stage.shell.last) == (0, None)
+
+    perform(main)
+
+
+def test_what_fails_in_the_background_of_a_script_is_told() -> None:
+    def fail(_: str, __: Any) -> int:
+        raise UsageError("no")
+
+    async def main(stage: Stage) -> None:
+        await stage.type("/fail &")
+        await stage.until(lambda: stage.house.told)
+        with pytest.raises(UsageError, match="no"):
+            await stage.type("/fail")
+        assert len(stage.house.told) == 1
+
+    perform(main, manner=SCRIPT, commands=Commands(fail=fail))

@@ -9,10 +9,12 @@ import pytest
 from tests.shell.play import House
 from xmppctl.protocols.ledger import Sent
 from xmppctl.session.memory import MemorySession
-from xmppctl.shell.display import LEVELS, Display
+from xmppctl.shell.display import Display, Level
 from xmppctl.stanza.event import Event
 from xmppctl.stanza.filters import compile_filter
 from xmppctl.stanza.frame import Frame
+
+LEVELS: tuple[Level, ...] = ("quiet", "normal", "loud")
 
 
 def frame(text: str) -> Frame:

@@ -260,3 +260,24 @@ def test_recorded(tmp_path: Path) -> None:
         assert b"jabber:iq:register" in other.read_bytes() and b"hunter2" not in other.read_bytes()
 
     perform(main, answering(s="<iq type='result' id='s'/>"))
+
+
+def test_what_a_template_is_given_by_name_is_not_taken_from_the_rest() -> None:
+    async def main(stage: Stage) -> None:
+        await stage.type("/t message body=hark to=juliet@capulet.example news")
+        assert "to='juliet@capulet.example'><subject>news</subject><body>hark</body>" in prefill(stage)
+        with pytest.raises(UsageError, match="to is given twice"):
+            await stage.type("/t message to=a@b to=c@d")
+
+    perform(main)
+
+
+def test_a_script_by_hand_begins_its_stream_with_a_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main(stage: Stage) -> None:
+        sent: list[bytes] = []
+        monkeypatch.setattr(stage.shell, "send_raw", sent.append)
+        await stage.type("/t stream")
+        (header,) = sent
+        assert header.startswith(b"<?xml version='1.0'?><stream:stream to='montague.example'")
+
+    perform(main, manner=SCRIPT._replace(by_hand=True))

@@ -13,11 +13,12 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
-from tests.shell.play import PATIENCE, PERSON, Commands, Stage, answering, perform
+from tests.shell.play import PATIENCE, Commands, Stage, answering, perform
 from xmppctl.errors import ConnectionLost, DeadlineExceeded, UsageError
+from xmppctl.shell import terminal
 from xmppctl.shell.above import Above
 from xmppctl.shell.core import Manner
-from xmppctl.shell.terminal import Look, Terminal, prefers_vi
+from xmppctl.shell.terminal import Look, Terminal
 
 PING = "<iq type='get' id='p1'><ping xmlns='urn:xmpp:ping'/></iq>"
 PONG = "<iq type='result' id='p1' from='montague.example'/>"
@@ -76,8 +77,7 @@ class Person:
     async def leaves(self) -> None:
         """Ctrl-D, and the end."""
         self.type(CTRL_D)
-        async with asyncio.timeout(PATIENCE):
-            await self.running
+        await asyncio.wait_for(asyncio.shield(self.running), PATIENCE / 2)
 
 
 def at_terminal(
@@ -94,10 +94,10 @@ def at_terminal(
         stage.shell.house.templates = how.get("templates") or stage.house.templates
         with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
             look = Look(None, False, tmp_path / "state" / "history", True, {"HOME": str(tmp_path)})
-            terminal = Terminal(stage.shell, Above(io.StringIO()), look)
-            running = asyncio.ensure_future(terminal.run())
+            editor = Terminal(stage.shell, Above(io.StringIO()), look)
+            running = asyncio.ensure_future(editor.run())
             try:
-                await main(Person(stage, terminal, pipe, running))
+                await main(Person(stage, editor, pipe, running))
             finally:
                 running.cancel()
                 await asyncio.wait([running])
@@ -209,6 +209,41 @@ def test_ctrl_c_stops_what_is_waited_for(tmp_path):
     at_terminal(tmp_path, main)
 
 
+def test_ctrl_d_leaves_while_something_is_waited_for(tmp_path):
+    async def main(person: Person) -> None:
+        person.type("/wait kind:message", ENTER)
+        await person.until(lambda: "Ctrl-C stops" in person.toolbar)
+        await person.until(lambda: not person.line and person.terminal._prompt.app.is_running)
+        person.type(paste("<presence/>\n<message/>"), ENTER)
+        await person.until(lambda: not person.terminal._work.empty() and not person.line)
+        await person.until(lambda: person.terminal._prompt.app.is_running)
+        person.type(CTRL_D)
+        async with asyncio.timeout(PATIENCE / 2):
+            await asyncio.wait([person.running])
+        assert person.stage.house.notes[-1] == "2 more of what was typed was not done"
+
+    assert sent(at_terminal(tmp_path, main)) == []
+
+
+@pytest.mark.parametrize("names", [terminal._PRIVATE, ("_gone",)])
+def test_what_is_said_stands_above_the_line(tmp_path, monkeypatch, names):
+    """Also with a prompt_toolkit that has not what that needs best."""
+    monkeypatch.setattr(terminal, "_PRIVATE", names)
+
+    async def main(person: Person) -> None:
+        person.type("<pres")
+        await person.until(lambda: person.line)
+        above = person.terminal._above
+        above.write("hark\n")
+        await person.until(lambda: "hark\n" in above.terminal.getvalue())
+        assert person.line == "<pres"
+        person.type("ence/>", ENTER)
+        await person.until(lambda: person.stage.typed)
+        await person.leaves()
+
+    at_terminal(tmp_path, main)
+
+
 def test_a_template_comes_on_the_line(tmp_path):
     async def main(person: Person) -> None:
         person.type("/t message", ENTER)
@@ -250,8 +285,10 @@ def test_sent_as_typed_nothing_is_checked_or_put_in(tmp_path):
             person.type(line, ENTER)
             await person.until(lambda number=number: person.stage.shell.sent == number)
         assert "sent as typed" in person.toolbar
+        person.type("# a comment", ENTER)
         person.type("/jobs", ENTER)
         await person.until(lambda: "nothing runs" in person.stage.house.notes)
+        assert person.stage.shell.sent == 3
         await person.leaves()
 
     stage = at_terminal(tmp_path, main, manner=Manner(checks=False))
@@ -322,22 +359,3 @@ def test_trouble_with_the_history_is_told(tmp_path):
         await person.leaves()
 
     at_terminal(tmp_path, main)
-
-
-@pytest.mark.parametrize(
-    ("text", "vi"),
-    [
-        ("set editing-mode vi\n", True),
-        ("  Set  Editing-Mode  VI", True),
-        ("# set editing-mode vi\n", False),
-        ("set editing-mode emacs\n", False),
-        ("set editing-mode visual", False),
-        (None, False),
-    ],
-)
-def test_the_keys_are_those_of_other_line_editors(tmp_path, text, vi):
-    if text is not None:
-        (tmp_path / ".inputrc").write_text(text)
-    assert prefers_vi({"HOME": str(tmp_path)}) is vi
-    assert prefers_vi({"INPUTRC": str(tmp_path / ".inputrc")}) is vi
-    assert PERSON.checks  # a person's text is checked

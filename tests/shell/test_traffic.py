@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.shell.play import SM, Stage, acknowledging, answering, perform
+from xmppctl.errors import ConnectionLost, OutputFailed
 from xmppctl.session.acks import NS_SM
 from xmppctl.session.memory import MemorySession
 from xmppctl.session.run import Observer
@@ -301,3 +302,33 @@ def test_where_nothing_is_acknowledged_nothing_is_asked() -> None:
         assert stage.session.sent == []
 
     perform(main, silent, acks=False, features=[SM])
+
+
+def test_a_stream_that_was_just_lost_is_not_asked_whether_it_is_there() -> None:
+    async def main(stage: Stage) -> None:
+        stage.session.lose(ConnectionLost("gone"))
+        stage.shell.traffic.listen(0.0, 100.0)
+        await stage.until(lambda: stage.house.events)
+        assert [event.name for event in stage.house.events] == ["offline"]
+
+    perform(main, acknowledging(), acks=True, features=[SM])
+
+
+def test_a_recording_that_cannot_be_written_ends_and_the_stream_goes_on() -> None:
+    class Full:
+        def write(self, frame: Frame) -> None:
+            raise OutputFailed("no space left on device")
+
+        def close(self) -> None:
+            pass
+
+    async def main(stage: Stage) -> None:
+        stage.shell.traffic.recorder = Full()  # type: ignore[assignment]
+        await stage.type(PING)
+        await stage.settled()
+        assert [note for note in stage.house.notes if "the recording has ended" in note]
+        assert stage.house.ids == ["p1"] and stage.house.events == []
+        with pytest.raises(OutputFailed):
+            stage.shell.judge()
+
+    perform(main, answering(p1=PONG))

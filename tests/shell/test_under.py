@@ -10,7 +10,10 @@ import pytest
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.data_structures import Size
+from prompt_toolkit.filters import has_validation_error
 from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.layout import ConditionalContainer
+from prompt_toolkit.output import DummyOutput
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.validation import Validator
 
@@ -73,3 +76,13 @@ def test_a_long_one_goes_on_in_the_next_row():
 def test_where_the_text_fills_the_screen_it_stands_at_the_bottom():
     rows = screen_after("\n".join(str(n) for n in range(30)), "wrong")
     assert rows[-2:] == ["wrong", "the bottom"]
+
+
+def test_where_the_editor_is_laid_out_in_another_way_it_stays_at_the_bottom(monkeypatch):
+    with create_app_session(output=DummyOutput()):
+        prompt: PromptSession[str] = PromptSession("> ")
+        monkeypatch.setattr(prompt.layout, "walk", lambda: iter(()))
+        put_error_under(prompt)
+        monkeypatch.undo()
+        filters = [each.filter for each in prompt.layout.walk() if isinstance(each, ConditionalContainer)]
+    assert has_validation_error in filters

@@ -144,7 +144,8 @@ def test_what_was_told_while_it_was_there_is_no_order_for_later() -> None:
     opener = Opener()
 
     async def main(stage: Any) -> None:
-        stage.wire.connect_now()
+        with pytest.raises(UsageError, match="the stream is open"):
+            await stage.type("/connect")
         stage.session.deliver(CONFLICT)
         await stage.until(lambda: stage.wire.session is None)
         await asyncio.sleep(0.02)

@@ -49,9 +49,9 @@ def shell_topic() -> list[Block]:
         Heading("Commands"),
         Text(
             "A line that begins with / is a command. Every command of xmppctl is one, on the stream that is open: "
-            "/roster list, /disco info JID, /pubsub subscribe SERVICE NODE. Those that go on run beside what you "
-            "type: /jobs lists them, /stop N ends one. /help lists the others, which are the shell's own; "
-            "among them:"
+            "/roster list, /disco info JID, /pubsub subscribe SERVICE NODE. They run beside what you type: /jobs lists "
+            "them, /stop N ends one. A script waits for each that ends by itself, unless a & stands behind it. /help "
+            "lists the others, which are the shell's own; among them:"
         ),
         Terms(
             (
@@ -104,8 +104,9 @@ def shell_topic() -> list[Block]:
         ),
         Heading("Testing servers"),
         Text(
-            "--no-validate sends each line exactly as it is typed, without its end, malformed ones too. Nobody can "
-            "count such stanzas, so there are no acknowledgements (XEP-0198) then, nor after /send-raw."
+            "--no-validate sends each line exactly as it is typed, without its end, malformed ones too; those that "
+            "begin with / or # stay commands and comments (/send-raw sends them, too). Nobody can count such "
+            "stanzas, so there are no acknowledgements (XEP-0198) then, nor after /send-raw."
         ),
         Text(
             "--stop-at connect, tls, features or auth logs in only so far: the stream header, STARTTLS, SASL and "
@@ -123,6 +124,6 @@ def shell_topic() -> list[Block]:
         ),
         Text(
             "A connection that is lost is made again, and what you were typing stays on the line; what the server may "
-            "not have got is told. A script ends instead."
+            "not have got is told; /connect does not wait for the next attempt. A script ends instead."
         ),
     ]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from xmppctl.output.backlog import Backlog
     from xmppctl.output.renderers import Renderer
     from xmppctl.session.base import Session
+    from xmppctl.session.deadline import Deadline
     from xmppctl.session.established import Established
     from xmppctl.session.run import Ends
     from xmppctl.session.sasl import Mechanism
@@ -181,34 +182,15 @@ class _Start:
 
     def _by_hand(self, stage: Stage) -> None:
         from xmppctl.session.deadline import Deadline
-        from xmppctl.session.run import run_loop
-        from xmppctl.session.stages import open_until
+        from xmppctl.session.run import in_thread, run_loop
+        from xmppctl.shell.byhand import ByHand
 
-        app, settings = self._app, self._settings
         self._refuse_daemon("--stop-at")
-        deadline = Deadline(app.timeout(follow=True))
-
-        def open() -> Opened:
-            from xmppctl.session.run import CONNECT_SECONDS, get_password
-
-            password = get_password(settings, CONNECT_SECONDS) if stage == "auth" else None
-            return open_until(
-                settings,
-                password,
-                deadline.within(CONNECT_SECONDS),
-                stage,
-                on_frame=app.tapped(self._ear),
-                progress=app.progress(),
-                note=app.detail,
-                nameserver=app.nameserver,
-            )
-
+        deadline = Deadline(self._app.timeout(follow=True))
+        open = partial(self._open_until, stage, deadline)
         opened = open()
 
         async def body(ends: Ends) -> None:
-            from xmppctl.session.run import in_thread
-            from xmppctl.shell.byhand import ByHand
-
             shell = self._shell()
             line = ByHand(
                 opened,
@@ -227,11 +209,32 @@ class _Start:
 
         run_loop(body)
 
+    def _open_until(self, stage: Stage, deadline: Deadline) -> Opened:
+        from xmppctl.session.run import CONNECT_SECONDS, get_password
+        from xmppctl.session.stages import open_until
+
+        app, settings = self._app, self._settings
+        return open_until(
+            settings,
+            get_password(settings, CONNECT_SECONDS) if stage == "auth" else None,
+            deadline.within(CONNECT_SECONDS),
+            stage,
+            on_frame=app.tapped(self._ear),
+            progress=app.progress(),
+            note=app.detail,
+            nameserver=app.nameserver,
+        )
+
     def _mechanism(self, name: str) -> Mechanism:
-        """A SASL mechanism with the account's password."""
+        """A SASL mechanism with the account's password. Raises AuthError, SecretError."""
         from xmppctl.session import sasl
         from xmppctl.session.run import CONNECT_SECONDS, get_password
 
+        if self.lasts and self._settings.password.asks:
+            raise SecretError(
+                "nobody has typed the password, and the line editor has the terminal now",
+                hint="start the shell with --password-command or --password-file, or type <auth/> yourself",
+            )
         return sasl.of_name(
             name.upper(), self._settings.jid.local, get_password(self._settings, CONNECT_SECONDS)
         )

@@ -31,12 +31,16 @@ class Recorder:
     """Writes to `path`, a file that is made or becomes private (0600), or a device or pipe.
 
     A recording that is there already is added to. A file that would grow beyond `max_bytes` becomes `path.1`, what was
-    that `path.2`, and so on, and another one begins; `max_files` are kept in all. Raises UsageError where something
-    else is in the file, ConfigError where another process records there, OutputFailed.
+    that `path.2`, and so on, and another one begins; `max_files` are kept in all. `waits`: for whoever
+    reads a pipe; else one that is full is an error. Raises UsageError where something else is in the file, ConfigError
+    where another process records there, OutputFailed.
     """
 
-    def __init__(self, path: str, *, max_bytes: int | None = None, max_files: int = 4) -> None:
+    def __init__(
+        self, path: str, *, max_bytes: int | None = None, max_files: int = 4, waits: bool = True
+    ) -> None:
         self._path = Path(path)
+        self._waits = waits
         self._max_bytes = max_bytes
         self._max_files = max_files
         #: The stream headers in force.
@@ -97,7 +101,7 @@ class Recorder:
             # Not blocking: to open a pipe that nobody reads would wait for ever.
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
             self._file = os.open(self._path, flags, 0o600)
-            os.set_blocking(self._file, True)
+            os.set_blocking(self._file, self._waits)
             self._regular = stat.S_ISREG(os.fstat(self._file).st_mode)
             if self._regular:
                 self._claim()
@@ -167,6 +171,11 @@ class Recorder:
         return Path(f"{self._path}.{number}")
 
     def _failed(self, error: OSError) -> OutputFailed:
+        if isinstance(error, BlockingIOError):
+            return OutputFailed(
+                f"cannot write the recording {self._path}: nobody reads it fast enough",
+                hint="record to a file",
+            )
         return OutputFailed(
             f"cannot write the recording {self._path}: {error.strerror}",
             hint="make room, or name another file with --record",

@@ -19,12 +19,9 @@ from xmppctl.session.base import CLOSE_SECONDS
 from xmppctl.session.deadline import Deadline
 from xmppctl.session.failures import TRY_AGAIN
 from xmppctl.session.negotiation import NS_TLS
-from xmppctl.session.stages import STAGES as STAGES
-from xmppctl.session.stages import Opened as Opened
-from xmppctl.session.stages import Stage as Stage
-from xmppctl.session.stages import open_until as open_until
 
 if TYPE_CHECKING:
+    from xmppctl.session.stages import Opened
     from xmppctl.stanza.frame import Frame
 
 #: What the server gets for a TLS handshake.

@@ -36,10 +36,6 @@ class Arrivals:
         """Have those that wait look again."""
         self._some.set()
 
-    def clear(self) -> None:
-        """What has come so far is not waited for any more."""
-        self._frames.clear()
-
     async def take(self, wanted: Filter, limit: Deadline, check: Callable[[], None]) -> Frame:
         """The first frame that fits, kept or still to come. Raises DeadlineExceeded, and what `check` raises."""
         return await self._first(

@@ -46,7 +46,6 @@ class ByHand:
         deadline: Deadline | None = None,
     ) -> None:
         self._mechanism = mechanism
-        self._exchange: Exchange | None = None
         self.jid: Jid | None = None
         self._reopen = reopen
         self._event = event
@@ -61,6 +60,8 @@ class ByHand:
     def _begin(self, opened: Opened) -> None:
         self._where = opened.where
         self._failure = None
+        #: SASL that is ours to go on with; it ends with its stream.
+        self._exchange: Exchange | None = None
         self._over: asyncio.Future[XmppctlError] = asyncio.get_running_loop().create_future()
         self._hands = HandsOn(opened, frame=self._on_frame, ended=self._on_end, note=self._note)
 
@@ -135,9 +136,10 @@ class ByHand:
         """End the shell with `error`: a signal came."""
         if not self._ended.done():
             self._ended.set_exception(error)
+            self._ended.exception()  # else asyncio complains where nobody waits for it any more
 
     def connect_now(self) -> None:
-        """Open another stream."""
+        """Open another stream. Raises UsageError where this one is open."""
         if self._failure is None:
             raise UsageError("the stream is open")
         self._again.set()

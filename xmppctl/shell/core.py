@@ -163,13 +163,14 @@ class Shell:
     def send(self, item: Stanza) -> Sent:
         """Send a stanza as it was typed. Raises ConnectionLost and what else has ended the stream."""
         self.line.open()
-        self.since = self.traffic.arrivals.count
-        entry = self.traffic.ledger.note(item.frame, time())
-        entry.text = item.text
-        self.sent += 1
         self._warn_of_sender(item.frame)
+        since, now = self.traffic.arrivals.count, time()
         with self.traffic.typing():
             self.line.write(item.frame)
+        self.since = since
+        entry = self.traffic.ledger.note(item.frame, now)
+        entry.text = item.text
+        self.sent += 1
         self.traffic.sent(entry)
         self.traffic.ask_for_ack()
         self.changed()
@@ -188,12 +189,13 @@ class Shell:
     def send_raw(self, data: bytes) -> None:
         """Send bytes exactly as they are."""
         self.line.open()
-        self.since = self.traffic.arrivals.count
-        for frame in _frames_in(data):
-            self.traffic.ledger.note(frame, time())
-        self.sent += 1
+        since, now = self.traffic.arrivals.count, time()
         with self.traffic.typing():
             counted = self.line.write_raw(data)
+        self.since = since
+        for frame in _frames_in(data):
+            self.traffic.ledger.note(frame, now)
+        self.sent += 1
         if counted:
             self.house.note(
                 "stream management is off from now on: nobody can count what is sent raw (XEP-0198)"
@@ -226,11 +228,12 @@ class Shell:
         """Run one. In a script until it has ended, or goes on by itself; raises what it ended with then."""
         background = rest.endswith("&")
         job = self.jobs.start(name, rest.removesuffix("&").rstrip())
+        job.alone = background or not self.manner.in_order
         self.changed()
         if not self.manner.in_order:
             return
-        goes_on = await self.jobs.settle(job, self.check, background=background)
-        if goes_on or background:
+        job.alone |= await self.jobs.settle(job, self.check, background=background)
+        if job.alone:
             return
         if job.failure is not None:
             raise job.failure
@@ -239,7 +242,7 @@ class Shell:
 
     def _job_ended(self, job: Job) -> None:
         self.changed()
-        if job.failure is not None and not self.manner.in_order:
+        if job.failure is not None and job.alone:
             self.house.tell(
                 job.failure
                 if isinstance(job.failure, XmppctlError)
@@ -265,12 +268,19 @@ class Shell:
     async def end(self) -> None:
         """End what still runs; the stream is closed by whoever has opened it."""
         await self.jobs.stop_all()
+        self.traffic.learner.stop()
         with suppress(XmppctlError):  # where the stream is gone nobody waits for an answer
             self.traffic.answer_overdue(0.0)
         self.traffic.stop_recording()
 
     def judge(self) -> None:
-        """What a script comes to. Raises StanzaRefused where all, PartialFailure where some of it was refused."""
+        """What a script comes to.
+
+        Raises StanzaRefused where all, PartialFailure where some of it was refused, OutputFailed where a recording is
+        not whole.
+        """
+        if self.traffic.record_failure is not None:
+            raise self.traffic.record_failure
         refused = list(self.traffic.refused.values())
         if not refused:
             return

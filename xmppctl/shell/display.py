@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 from xmppctl.output.base import Note
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from xmppctl.stanza.frame import Frame
 
 Level = Literal["quiet", "normal", "loud"]
-LEVELS: Final[tuple[Level, ...]] = ("quiet", "normal", "loud")
 
 
 class Display:

@@ -67,7 +67,10 @@ class OpenSession(Protocol):
 
 
 class Job:
-    """One command. `follows`: it goes on until it is stopped. `code` is its exit code, once it has one."""
+    """One command. `follows`: it goes on until it is stopped. `code` is its exit code, once it has one.
+
+    `alone`: nobody waits for its end, or raises what failed.
+    """
 
     def __init__(self, number: int, text: str) -> None:
         self.number = number
@@ -76,6 +79,7 @@ class Job:
         self.code: int | None = None
         self.failure: Exception | None = None
         self.follows = False
+        self.alone = False
         self.guest: Guest | None = None
         #: What ends it where its session is none of the shell's.
         self.own_end: Callable[[Exception], object] | None = None

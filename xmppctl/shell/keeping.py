@@ -55,7 +55,7 @@ async def _begin(shell: Shell, text: str, expanded: Expanded | None = None) -> N
     if expanded is not None and any(expanded.text[stop.start : stop.end] == "" for stop in expanded.stops):
         names = ", ".join(stop.name for stop in expanded.stops if expanded.text[stop.start : stop.end] == "")
         raise UsageError(f"a script has to say all of a template: {names}", hint="as in /t NAME VALUE...")
-    for item in read(text):
+    for item in read(text, by_hand=shell.manner.by_hand):
         await shell.do(item)
 
 
@@ -74,20 +74,9 @@ async def template(shell: Shell, words: Sequence[str], _: Slash) -> None:
     if words[0] == "save":
         await _save_template(shell, words[1:])
         return
-    found = templates.get(words[0])
-    known = found.placeholders
-    given = {}
-    arguments = []
-    for word in words[1:]:
-        name, equals, value = word.partition("=")
-        if equals and name in known:
-            given[name] = value
-        else:
-            arguments.append(word)
     jid = shell.line.jid or shell.own
-    known_values = {"me": str(jid), "bare": jid.bare, "domain": jid.domain}
-    given = known_values | given
-    expanded = found.expand(arguments, given)
+    values = {"me": str(jid), "bare": jid.bare, "domain": jid.domain}
+    expanded = templates.get(words[0]).expand(words[1:], values)
     await _begin(shell, expanded.text, expanded)
 
 
@@ -210,7 +199,7 @@ async def record(shell: Shell, words: Sequence[str], _: Slash) -> None:
     if not words:
         raise UsageError("a file is missing", hint="/record FILE; see it again with xmppctl replay FILE")
     wanted = compile_filter(words[1:]) if words[1:] else None
-    shell.traffic.recorder, shell.traffic.recorded = Recorder(str(Path(words[0]).expanduser())), wanted
+    shell.traffic.recorder, shell.traffic.recorded = Recorder(str(_file(words[0])), waits=False), wanted
     shell.house.note(f"recording to {words[0]}; /record ends it")
 
 
@@ -229,7 +218,7 @@ async def save(shell: Shell, words: Sequence[str], _: Slash) -> None:
         lines.append("# (a line that holds a secret was here)" if kept is None else kept)
         if expects and line.startswith("<"):
             lines += _expectation(sent.get(line))
-    path = Path(names[0]).expanduser()
+    path = _file(names[0])
     _write_new(path, _FRESH_SCRIPT + "".join(f"{line}\n" for line in lines))
     shell.house.note(f"{len(shell.lines)} lines are in {path}; play them: xmppctl shell < {path}")
 
@@ -241,6 +230,18 @@ def _expectation(entry: Sent | None) -> list[str]:
     condition = entry.answer.condition()
     named = f" ns:urn:ietf:params:xml:ns:xmpp-stanzas xpath://err:{condition.condition}" if condition else ""
     return [f"/expect kind:iq type:{entry.answer.type}{named}"]
+
+
+def _file(word: str) -> Path:
+    """The path that somebody typed. Raises UsageError where it can be none."""
+    try:
+        path = Path(word).expanduser()
+        os.fsencode(path)
+    except (RuntimeError, ValueError) as error:  # ~NOBODY; what the system cannot encode
+        raise UsageError(f"{word!r} is no file: {error}", hint="name another file") from None
+    if not word or "\0" in word:
+        raise UsageError(f"{word!r} is no file", hint="name another file")
+    return path
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import re
 import select
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -18,17 +17,18 @@ from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.output.defaults import create_output
-from prompt_toolkit.validation import ValidationError, Validator
 
-from xmppctl.errors import IncompleteInput, MalformedInput, XmppctlError
+from xmppctl.errors import XmppctlError
 from xmppctl.output.safe import safe
 from xmppctl.shell import keys, slash
+from xmppctl.shell.checking import Check
 from xmppctl.shell.completion import Lookup, Sources
 from xmppctl.shell.history import SafeHistory
+from xmppctl.shell.inputrc import prefers_vi
 from xmppctl.shell.lexing import MAX_COLOURED, STYLE, Lines, XmlLexer, continuation
 from xmppctl.shell.lookups import Lookups
 from xmppctl.shell.menu import Menu
-from xmppctl.shell.reader import Item, Raw, Slash, place_of, read
+from xmppctl.shell.reader import Item, Raw, read
 from xmppctl.shell.stops import Stops
 from xmppctl.shell.under import put_error_under
 
@@ -42,9 +42,11 @@ _MENU_LINES: Final = 8
 _EFFECT_SECONDS: Final = 0.05
 #: What leaving waits for the server to have everything.
 _LEAVE_SECONDS: Final = 5.0
-_ERROR_LIMIT: Final = 200
+_TOOLBAR_LIMIT: Final = 200
 #: A name with less room than that says nothing: it is left out.
 _NAME_CELLS: Final = 8
+#: What printing above the line needs of prompt_toolkit's Application, which does not promise to keep it.
+_PRIVATE: Final = ("_running_in_terminal", "_request_absolute_cursor_position", "_redraw")
 
 
 class Look(NamedTuple):
@@ -91,7 +93,7 @@ class Terminal:
             completer=Menu(sources, self._want if look.lookups else None),
             complete_while_typing=True,
             reserve_space_for_menu=_MENU_LINES,
-            validator=_Check(self),
+            validator=Check(shell, self.read),
             validate_while_typing=False,
             history=self._history,
             key_bindings=keys.bindings(self),
@@ -151,7 +153,12 @@ class Terminal:
         if self.stops:
             parts.append("Tab: next gap")
         return [
-            ("", safe("  ·  ".join(parts) or "/help  ·  Tab completes  ·  Ctrl-D leaves", limit=_ERROR_LIMIT))
+            (
+                "",
+                safe(
+                    "  ·  ".join(parts) or "/help  ·  Tab completes  ·  Ctrl-D leaves", limit=_TOOLBAR_LIMIT
+                ),
+            )
         ]
 
     # -- what is typed --
@@ -159,7 +166,7 @@ class Terminal:
     def read(self, text: str) -> list[Item]:
         """The items of what was typed. Raises IncompleteInput, MalformedInput."""
         manner = self._shell.manner
-        if manner.checks or text.startswith("/"):
+        if manner.checks or text.startswith(("/", "#")):
             return read(text, by_hand=manner.by_hand)
         return [Raw(text, 1)] if text else []
 
@@ -190,7 +197,8 @@ class Terminal:
         shell = self._shell
         printing = asyncio.ensure_future(self._above.run(self._show_above, self._keys_wait))
         working = asyncio.ensure_future(self._do_all())
-        working.add_done_callback(lambda _: self._end())
+        for task in (working, printing):
+            task.add_done_callback(lambda _: self._end())
         shell.changed = self._redraw
         self._greet()
         try:
@@ -198,24 +206,26 @@ class Terminal:
             with self._prompt.input.raw_mode(), suppress(EOFError):
                 while not self._leaving.is_set():
                     await self._one_prompt()
-            if working.done():
-                working.result()  # a mistake of ours
+            for task in (working, printing):
+                if task.done():
+                    task.result()  # a mistake of ours
             await self._leave()
         finally:
             shell.changed = lambda: None
+            self._lookups.stop()
             for task in (working, printing):
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.wait((working, printing))
 
     async def _show_above(self, write: Callable[[], None]) -> None:
         """Have `write` print while the line is out of the way.
 
         Not with `run_in_terminal`, but while an editor has the terminal: it leaves that in a state in which what is
-        typed meanwhile is echoed, and Ctrl-C a signal.
+        typed meanwhile is echoed, and Ctrl-C a signal. That is still better than nothing with a prompt_toolkit that
+        has changed.
         """
         app = self._prompt.app
-        if app._running_in_terminal:
+        if not all(hasattr(app, name) for name in _PRIVATE) or app._running_in_terminal:
             await run_in_terminal(write)
             return
         if app.is_running and app.output.responds_to_cpr:
@@ -295,7 +305,8 @@ class Terminal:
             try:
                 await self._doing
             except asyncio.CancelledError:
-                if not self._doing.cancelled():
+                own = asyncio.current_task()
+                if own is None or own.cancelling():  # it is the end of the shell, not Ctrl-C
                     raise
                 self._shell.house.note("stopped waiting")
             finally:
@@ -327,6 +338,11 @@ class Terminal:
 
     async def _leave(self) -> None:
         """What was typed is with the server; if not, that is told."""
+        left = 0
+        while not self._work.empty():
+            left += len(self._work.get_nowait())
+        if left:
+            self._shell.house.note(f"{left} more of what was typed was not done")
         session = self._shell.line.session
         if session is None or not self._shell.manner.checks:
             return
@@ -353,43 +369,3 @@ class Terminal:
         if state is None or state.current_completion is None:
             buffer.complete_state = None
             buffer.start_completion()
-
-
-class _Check(Validator):
-    """What is wrong with what was typed, told under it, with the cursor where it is."""
-
-    def __init__(self, terminal: Terminal) -> None:
-        self._terminal = terminal
-
-    def validate(self, document: Document) -> None:
-        """Raise ValidationError."""
-        shell = self._terminal._shell
-        try:
-            items = self._terminal.read(document.text)
-            for item in items:
-                if isinstance(item, Slash):
-                    slash.check(shell, item)
-                else:
-                    shell.check()
-        except IncompleteInput:
-            raise ValidationError(len(document.text), "the end is missing") from None
-        except MalformedInput as error:
-            raise ValidationError(place_of(document.text, error), _in_a_line(error)) from None
-        except XmppctlError as error:
-            raise ValidationError(document.cursor_position, _in_a_line(error)) from None
-
-
-def _in_a_line(error: XmppctlError) -> str:
-    message = error.message.removeprefix("input, ")
-    return safe(f"{message} ({error.hint})" if error.hint else message, limit=_ERROR_LIMIT)
-
-
-def prefers_vi(environ: Mapping[str, str]) -> bool:
-    """Whether line editors are to have vi's keys, by readline's own configuration."""
-    path = Path(environ.get("INPUTRC") or Path(environ.get("HOME") or "/") / ".inputrc")
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            text = file.read(64 * 1024)
-    except OSError:
-        return False
-    return bool(re.search(r"^\s*set\s+editing-mode\s+vi\b", text, re.MULTILINE | re.IGNORECASE))

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
-from xmppctl.errors import ConnectionLost, XmppctlError
+from xmppctl.errors import ConnectionLost, OutputFailed, XmppctlError
 from xmppctl.protocols.ledger import Ledger, Sent
 from xmppctl.session.acks import NS_SM
 from xmppctl.session.answers import is_roster_push
@@ -53,6 +53,8 @@ class Traffic:
         self.learner = Learner(self.knowledge)
         self.observers: list[tuple[Job, Observer]] = []
         self.recorder: Recorder | None = None
+        #: What has ended a recording early.
+        self.record_failure: OutputFailed | None = None
         self.recorded: Filter | None = None
         #: What came last, and what of it `/reply` can answer.
         self.newest: Frame | None = None
@@ -139,8 +141,15 @@ class Traffic:
             self._went_out(frame)
 
     def _record(self, frame: Frame) -> None:
-        if self.recorder is not None and (self.recorded is None or self.recorded(frame)):
+        if self.recorder is None or (self.recorded is not None and not self.recorded(frame)):
+            return
+        try:
             self.recorder.write(frame)
+        except OutputFailed as error:  # a full disk ends the recording, and not the stream
+            self.record_failure = error
+            self._note(f"the recording has ended: {error.message}")
+            with suppress(OutputFailed):
+                self.stop_recording()
 
     def _went_out(self, frame: Frame) -> None:
         session = self.line.session if self.line is not None else None
@@ -228,7 +237,8 @@ class Traffic:
         now = monotonic()
         if not self._acks_due:
             if now - self._heard >= idle:
-                self.line.ask_for_ack()
+                with suppress(XmppctlError):  # it is just lost, and that is told
+                    self.line.ask_for_ack()
         elif now - max(self._heard, self._acks_due[0][1]) >= patience:
             session.lose(ConnectionLost(f"the server has said nothing for {patience:g} s", hint=TRY_AGAIN))
 

@@ -32,7 +32,17 @@ def put_error_under(prompt: PromptSession[str]) -> None:
     """Show what the validator has to say under the text; at the bottom only where the text fills the screen."""
     layout = prompt.layout
     over = layout.current_window
-    box = next(each for each in layout.walk() if isinstance(each, FloatContainer))
+    box = next((each for each in layout.walk() if isinstance(each, FloatContainer)), None)
+    toolbar = next(
+        (
+            each
+            for each in layout.walk()
+            if isinstance(each, ConditionalContainer) and each.filter is has_validation_error
+        ),
+        None,
+    )
+    if box is None or toolbar is None:
+        return  # prompt_toolkit lays it out in another way than is known here: the error stays at the bottom
 
     @Condition
     def fits() -> bool:
@@ -43,11 +53,6 @@ def put_error_under(prompt: PromptSession[str]) -> None:
         error = prompt.default_buffer.validation_error
         return [("class:validation-toolbar", error.message)] if error is not None else []
 
-    toolbar = next(
-        each
-        for each in layout.walk()
-        if isinstance(each, ConditionalContainer) and each.filter is has_validation_error
-    )
     toolbar.filter = has_validation_error & ~fits
     shown = ConditionalContainer(
         Window(FormattedTextControl(told), wrap_lines=True),

@@ -70,7 +70,7 @@ class Line(Protocol):
         """Have the server say what it has of what was typed, where it does that."""
 
     def connect_now(self) -> None:
-        """Make the connection again, now."""
+        """Make the connection again, now. Raises UsageError where there is one."""
 
     async def authenticate(self, name: str) -> None:
         """Do SASL with this mechanism. Raises UsageError where that was done."""
@@ -191,6 +191,7 @@ class Wire:
             self.session.fail(error)
         elif not self._ended.done():
             self._ended.set_exception(error)
+            self._ended.exception()  # else asyncio complains where nobody waits for it any more
 
     async def authenticate(self, name: str) -> None:  # noqa: ARG002
         """It was done when the session was opened."""
@@ -199,7 +200,9 @@ class Wire:
         )
 
     def connect_now(self) -> None:
-        """Do not wait for the next attempt."""
+        """Do not wait for the next attempt. Raises UsageError where there is a connection."""
+        if self.session is not None:
+            raise UsageError("the stream is open")
         self._again.set()
 
     # -- over reconnects --
