@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from tests.shell.play import SCRIPT, Stage, answering, perform
+from tests.shell.play import PERSON, SCRIPT, Stage, answering, perform
 from xmppctl.errors import MalformedInput, OutputFailed, UsageError
+from xmppctl.shell import slash
+from xmppctl.shell.core import Manner
 from xmppctl.shell.keeping import answer_to
-from xmppctl.shell.reader import read
+from xmppctl.shell.reader import Slash, read
 from xmppctl.shell.templates import Templates
 from xmppctl.stanza.check import split_input
+from xmppctl.stanza.event import Event
 
 PING = "<iq type='get' id='p1'><ping xmlns='urn:xmpp:ping'/></iq>"
 PONG = "<iq type='result' id='p1' from='montague.example'/>"
@@ -260,6 +264,44 @@ def test_recorded(tmp_path: Path) -> None:
         assert b"jabber:iq:register" in other.read_bytes() and b"hunter2" not in other.read_bytes()
 
     perform(main, answering(s="<iq type='result' id='s'/>"))
+
+
+@pytest.mark.parametrize("command", ["record", "save"])
+@pytest.mark.parametrize("path", ["~no-such-user/x", '"a\0b"', '""', "\ud800"])
+def test_what_can_be_no_file(command: str, path: str) -> None:
+    async def main(stage: Stage) -> None:
+        with pytest.raises(UsageError, match="is no file"):
+            await slash.run(stage.shell, Slash(command, path, 1))
+
+    perform(main)
+
+
+@pytest.mark.parametrize("manner", [PERSON, SCRIPT])
+def test_a_recording_that_nobody_reads_holds_nothing_up(tmp_path: Path, manner: Manner) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    large = f"<message to='a@b'><body>{'x' * 200_000}</body></message>"
+
+    async def main(stage: Stage) -> None:
+        await stage.type(f"/record {pipe}\n{large}{PING}")
+        await stage.until(lambda: stage.shell.traffic.newest)
+        assert ["nobody reads it" in note for note in stage.house.notes if "ended" in note] == [True]
+        with pytest.raises(OutputFailed, match="nobody reads it"):
+            stage.shell.judge()
+
+    perform(main, answering(p1=PONG), manner=manner)
+
+
+def test_an_event_that_cannot_be_recorded_ends_the_recording_alone(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    async def main(stage: Stage) -> None:
+        await stage.type(f"/record {pipe}")
+        stage.shell.event(Event("offline", 0.0, "x" * 200_000))
+        assert ["nobody reads it" in note for note in stage.house.notes if "ended" in note] == [True]
+
+    perform(main)
 
 
 def test_what_a_template_is_given_by_name_is_not_taken_from_the_rest() -> None:

@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager, suppress
+from functools import partial
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
@@ -141,10 +142,12 @@ class Traffic:
             self._went_out(frame)
 
     def _record(self, frame: Frame) -> None:
-        if self.recorder is None or (self.recorded is not None and not self.recorded(frame)):
-            return
+        if self.recorder is not None and (self.recorded is None or self.recorded(frame)):
+            self._keep(partial(self.recorder.write, frame))
+
+    def _keep(self, write: Callable[[], None]) -> None:
         try:
-            self.recorder.write(frame)
+            write()
         except OutputFailed as error:  # a full disk ends the recording, and not the stream
             self.record_failure = error
             self._note(f"the recording has ended: {error.message}")
@@ -257,7 +260,7 @@ class Traffic:
     def event(self, event: Event) -> None:
         """The connection is lost, or back."""
         if self.recorder is not None:
-            self.recorder.event(event)
+            self._keep(partial(self.recorder.event, event))
         for _, observer in tuple(self.observers):
             if observer.event is not None:
                 observer.event(event)
