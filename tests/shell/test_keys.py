@@ -210,6 +210,11 @@ def test_tab_completes():
     assert press("ro~~" + TAB, words="romeo rosaline") == "ro|"
 
 
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_the_only_thing_that_is_offered_is_taken_once(times):
+    assert press("ro" + f"~~{TAB}" * times, words="romeo", menu=True) == "romeo|"
+
+
 def test_enter_takes_what_is_chosen_and_does_not_send_it():
     assert press(f"ro~~{TAB}~~{TAB}~~{ENTER}", Editor(plain=True), words="romeo rosaline") == "romeo|"
     assert press(f"ro~~{TAB}~~{ENTER}", Editor(plain=True), words="romeo rosaline") == "ro"

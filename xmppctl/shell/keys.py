@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from prompt_toolkit.application import get_app
 from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.completion import Completion
 from prompt_toolkit.enums import EditingMode
 from prompt_toolkit.filters import Condition, emacs_mode, has_completions, has_selection, is_searching
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -66,6 +67,13 @@ def bindings(editor: Editor) -> KeyBindings:
         if not next_stop(editor, event.current_buffer):
             event.current_buffer.start_completion(insert_common_part=True)
 
+    @keys.add("tab", filter=typing & Condition(lambda: _only() is not None))
+    def _(event: KeyPressEvent) -> None:
+        only = _only()
+        if only is not None:  # there is nothing to choose: go on with what can follow it
+            event.current_buffer.apply_completion(only)
+            event.current_buffer.start_completion()
+
     @keys.add("tab", filter=typing & has_completions & Condition(lambda: bool(editor.stops) and _settled()))
     def _(event: KeyPressEvent) -> None:
         event.current_buffer.complete_state = None
@@ -104,6 +112,12 @@ def bindings(editor: Editor) -> KeyBindings:
 def _chosen() -> bool:
     state = get_app().current_buffer.complete_state
     return state is not None and state.current_completion is not None
+
+
+def _only() -> Completion | None:
+    """What the menu offers, where that is one thing."""
+    state = get_app().current_buffer.complete_state
+    return state.completions[0] if state is not None and len(state.completions) == 1 else None
 
 
 def _settled() -> bool:
