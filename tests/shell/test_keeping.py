@@ -243,6 +243,22 @@ def test_saved(tmp_path: Path, expects: bool) -> None:
     perform(main, answering(p1=PONG, s="<iq type='result' id='s'/>"), manner=SCRIPT)
 
 
+def test_each_of_two_like_lines_is_saved_with_its_own_answer(tmp_path: Path) -> None:
+    file = tmp_path / "saved.xml"
+    refused = (
+        "<iq type='error' id='p1' from='montague.example'><error type='wait'>"
+        "<resource-constraint xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    )
+    answers = iter([PONG, refused])
+
+    async def main(stage: Stage) -> None:
+        await stage.type(f"{PING}\n{PING}\n/save --expect {file}")
+        expected = [item.text for item in read(file.read_text()) if isinstance(item, Slash)]
+        assert ["type:result" in expected[0], "resource-constraint" in expected[1]] == [True, True]
+
+    perform(main, lambda frame: [next(answers)] if frame.id == "p1" else [], manner=SCRIPT)
+
+
 def test_recorded(tmp_path: Path) -> None:
     file = tmp_path / "rec"
 

@@ -211,16 +211,24 @@ async def save(shell: Shell, words: Sequence[str], _: Slash) -> None:
     names = [word for word in words if word != "--expect"]
     if len(names) != 1:
         raise UsageError("one file is needed", hint="/save FILE")
+    entries = _entries_of(shell) if expects else [None] * len(shell.lines)
     lines = []
-    sent = {entry.text: entry for entry in shell.traffic.ledger}
-    for line in shell.lines:
+    for line, entry in zip(shell.lines, entries, strict=True):
         kept = scrub(line)
         lines.append("# (a line that holds a secret was here)" if kept is None else kept)
-        if expects and line.startswith("<"):
-            lines += _expectation(sent.get(line))
+        lines += _expectation(entry)
     path = _file(names[0])
     _write_new(path, _FRESH_SCRIPT + "".join(f"{line}\n" for line in lines))
     shell.house.note(f"{len(shell.lines)} lines are in {path}; play them: xmppctl shell < {path}")
+
+
+def _entries_of(shell: Shell) -> list[Sent | None]:
+    """For each line that was typed the stanza that it sent. From the end, as the oldest of either may be forgotten."""
+    sent: dict[str, list[Sent]] = {}
+    for entry in shell.traffic.ledger:
+        if entry.text:
+            sent.setdefault(entry.text, []).append(entry)
+    return [sent[line].pop() if sent.get(line) else None for line in reversed(shell.lines)][::-1]
 
 
 def _expectation(entry: Sent | None) -> list[str]:
