@@ -544,6 +544,16 @@ def test_scripts(desk: Desk, text: str, code: int, as_file: bool) -> None:
     assert ("answers" in ran.stdout) == (PING in text or code == 1)
 
 
+def test_tls_begun_by_hand_without_asking(desk: Desk) -> None:
+    """What a server's port for direct TLS is tested with."""
+    server = desk.cli.server
+    way = ("--tls", "starttls", "--host", server.host, "--port", str(server.port_direct))
+    script = "/tls\n/t stream\n/wait 10 ns:urn:ietf:params:xml:ns:xmpp-sasl\n/sasl\n/wait 10 xpath://sasl:success\n"
+    ran = desk.cli.run(*way, "shell", "--stop-at", "connect", stdin=script)
+    assert ran.code == 0, ran.stderr
+    assert "TLS protects the stream" in ran.stderr
+
+
 def xep_examples(domain: str) -> list[str]:
     """What the examples of the RFCs and XEPs have a client send, from nobody and to names of this server."""
     stanzas = []

@@ -21,6 +21,7 @@ from xmppctl.errors import (
     Interrupted,
     TcpError,
     Terminated,
+    TlsError,
     UsageError,
     XmppctlError,
 )
@@ -225,6 +226,21 @@ def test_nothing_is_authenticated_on_a_stream_that_has_ended() -> None:
         await person.until(lambda: person.events)
         with pytest.raises(ConnectionLost):
             await person.line.authenticate("PLAIN")
+        with pytest.raises(ConnectionLost):
+            await person.line.start_tls()
+
+    play(main)
+
+
+def test_tls_is_begun_without_asking() -> None:
+    async def main(person: Person) -> None:
+        beginning = asyncio.ensure_future(person.line.start_tls())
+        assert (await person.hears(3))[:2] == b"\x16\x03"  # a TLS handshake
+        person.servers[0].sendall(b"<proceed/>")
+        with pytest.raises(TlsError, match="not TLS"):
+            await beginning
+        await person.until(lambda: person.events)
+        assert person.line.state.startswith("the stream has ended")
 
     play(main)
 

@@ -126,6 +126,16 @@ def test_what_does_not_pass_by_itself_waits_until_it_is_told_to_connect(error: X
     perform(main, reopen=opener)
 
 
+def test_what_comes_before_a_session_is_done() -> None:
+    async def main(stage: Any) -> None:
+        with pytest.raises(UsageError, match="a session has begun"):
+            await stage.wire.start_tls()
+        with pytest.raises(UsageError, match="authenticated already"):
+            await stage.wire.authenticate("PLAIN")
+
+    perform(main)
+
+
 def test_a_conflict_is_not_fought_over() -> None:
     opener = Opener()
 

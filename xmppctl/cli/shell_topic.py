@@ -112,7 +112,7 @@ def shell_topic() -> list[Block]:
             "--stop-at connect, tls, features or auth logs in only so far: the stream header, STARTTLS, SASL and "
             "binding are yours to type, and nothing is answered for you. /t stream, /t starttls and /t bind begin "
             "with what is needed; /sasl [MECHANISM] authenticates with the account's password, which then stands "
-            "nowhere. When the server agrees to <starttls/>, the handshake is done."
+            "nowhere. When the server agrees to <starttls/>, the handshake is done; /tls does it without asking."
         ),
         Text(
             "--component opens a component's stream (XEP-0114): --jid is its domain, the password its secret, and "

@@ -115,6 +115,11 @@ class ByHand:
         self._hands.send(exchange.begin().encode())
         self._exchange = exchange
 
+    async def start_tls(self) -> None:
+        """Begin TLS, whatever was agreed. Raises TlsError, CertificateError, DeadlineExceeded, ConnectionLost."""
+        self.open()
+        await self._hands.start_tls()
+
     def _on_frame(self, frame: Frame) -> None:
         """Go on with SASL, where that is ours to do."""
         if self._exchange is None or frame.namespace != NS_SASL:

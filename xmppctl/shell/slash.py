@@ -225,6 +225,10 @@ async def _connect(shell: Shell, _: Sequence[str], __: Slash) -> None:
     shell.line.connect_now()
 
 
+async def _tls(shell: Shell, _: Sequence[str], __: Slash) -> None:
+    await shell.line.start_tls()
+
+
 async def _sasl(shell: Shell, words: Sequence[str], _: Slash) -> None:
     await shell.line.authenticate(words[0] if words else "SCRAM-SHA-256")
 
@@ -305,6 +309,7 @@ OWN: Final[Mapping[str, Own]] = {
     "save": Own(
         "[--expect] FILE", "Write what was typed as a script, which xmppctl shell < FILE plays.", keeping.save
     ),
+    "tls": Own("", "By hand: begin TLS, whether or not the server has agreed to it.", _tls),
     "sasl": Own(
         "[MECHANISM]", "By hand: authenticate with the account's password (SCRAM-SHA-256, PLAIN ...).", _sasl
     ),

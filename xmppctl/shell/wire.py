@@ -75,6 +75,9 @@ class Line(Protocol):
     async def authenticate(self, name: str) -> None:
         """Do SASL with this mechanism. Raises UsageError where that was done."""
 
+    async def start_tls(self) -> None:
+        """Begin TLS. Raises UsageError where it is too late for that."""
+
     async def keep(self) -> None:
         """See to the connection until what ends the shell is raised: a signal, --timeout. Never returns."""
 
@@ -197,6 +200,12 @@ class Wire:
         """It was done when the session was opened."""
         raise UsageError(
             "this stream is authenticated already", hint="begin before that: xmppctl shell --stop-at features"
+        )
+
+    async def start_tls(self) -> None:
+        """What TLS there is was begun before the session was opened."""
+        raise UsageError(
+            "a session has begun on this stream", hint="begin before that: xmppctl shell --stop-at connect"
         )
 
     def connect_now(self) -> None:
