@@ -117,6 +117,13 @@ def test_each_library_stays_behind_its_door(library):
     assert all(module == door or module.startswith(f"{door}.") for module in inside), inside
 
 
+def test_nothing_waits_in_a_way_that_misses_its_own_end():
+    """asyncio.wait_for() of Python 3.11 goes on where it is cancelled just when it has got what it waits for."""
+    for module, tree in ALL.items():
+        used = [each.attr for each in ast.walk(tree) if isinstance(each, ast.Attribute)]
+        assert "wait_for" not in used or "asyncio" not in imports(tree), module
+
+
 def test_files_stay_readable():
     for path in ROOT.rglob("*.py"):
         lines = len(path.read_text(encoding="utf-8").splitlines())

@@ -137,3 +137,18 @@ def test_a_flood_while_something_else_is_waited_for_is_looked_at_once() -> None:
         assert looked <= 500
 
     play(main)
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_who_is_stopped_just_when_something_comes_is_stopped(turns: int) -> None:
+    async def main(arrivals: Arrivals) -> None:
+        waiting = asyncio.ensure_future(take(arrivals))
+        await asyncio.sleep(0)
+        arrivals.put(message("p", "presence"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    play(main)

@@ -269,6 +269,32 @@ def test_quit_leaves(tmp_path):
     at_terminal(tmp_path, main)
 
 
+@pytest.mark.parametrize("turns", range(5))
+def test_it_ends_though_something_was_done_just_then(tmp_path, turns):
+    """As by a signal: so many turns of the event loop after what was typed is done."""
+
+    async def main(person: Person) -> None:
+        work, loop = person.terminal._work, asyncio.get_running_loop()
+        done = work.task_done
+
+        def end(left: int) -> None:
+            if left:
+                loop.call_soon(end, left - 1)
+            else:
+                person.running.cancel()
+
+        def task_done() -> None:
+            done()
+            end(turns)
+
+        work.task_done = task_done  # type: ignore[method-assign]
+        person.type("<presence/>", ENTER)
+        async with asyncio.timeout(PATIENCE / 2):
+            await asyncio.wait([person.running])
+
+    assert at_terminal(tmp_path, main).typed == ["<presence/>"]
+
+
 def test_leaving_waits_for_the_server(tmp_path):
     async def main(person: Person) -> None:
         person.type("<presence/>", ENTER)

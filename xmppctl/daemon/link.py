@@ -195,7 +195,8 @@ class Link:
             return
         stream.done.add_done_callback(lambda _: self._drained.set())
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._drained.wait(), grace)
+            async with asyncio.timeout(grace):
+                await self._drained.wait()
 
     # -- the life of the connection --
 

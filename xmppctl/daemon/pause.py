@@ -44,7 +44,8 @@ class Pause:
         self._hurry.clear()
         while not self._over and (left := end - loop.time()) > 0:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), min(left, self._tick))
+                async with asyncio.timeout(min(left, self._tick)):
+                    await self._hurry.wait()
             hurried = self._hurry.is_set()
             self._hurry.clear()
             now = loop.time()

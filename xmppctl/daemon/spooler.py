@@ -266,7 +266,8 @@ class Spooler:
 
     async def _nap(self, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     async def _turn(self) -> None:
         """Note what was heard, and send what comes next."""

@@ -333,7 +333,8 @@ class HandsOn:
             waiter: asyncio.Future[None] = self._loop.create_future()
             self._waiters.append(waiter)
             try:
-                await asyncio.wait_for(waiter, limit.left())
+                async with asyncio.timeout(limit.left()):
+                    await waiter
             except TimeoutError:
                 raise limit.error(doing) from None
 

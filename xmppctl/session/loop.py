@@ -100,7 +100,8 @@ class LoopSession(StreamSession):
         waiter: asyncio.Future[None] = self._loop.create_future()
         self._waiters.append(waiter)
         try:
-            await asyncio.wait_for(waiter, deadline.left())
+            async with asyncio.timeout(deadline.left()):
+                await waiter
         except TimeoutError:
             raise deadline.error(doing) from None
 

@@ -79,9 +79,8 @@ class Arrivals:
             check()
             left = limit.left()
             try:
-                await asyncio.wait_for(
-                    self._some.wait(), _LOOK_SECONDS if left is None else min(left, _LOOK_SECONDS)
-                )
+                async with asyncio.timeout(_LOOK_SECONDS if left is None else min(left, _LOOK_SECONDS)):
+                    await self._some.wait()
             except TimeoutError:
                 if limit.passed:
                     raise limit.error(doing) from None

@@ -243,7 +243,8 @@ class Jobs:
             if quiet > 3 or (goes_on and limit.passed):
                 return True
             try:
-                await asyncio.wait_for(job.done.wait(), _LOOK_SECONDS)
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await job.done.wait()
             except TimeoutError:
                 continue
         return False
@@ -256,6 +257,7 @@ class Jobs:
         limit = Deadline(_LEAVE_SECONDS)
         for job in jobs:
             try:
-                await asyncio.wait_for(job.done.wait(), limit.left())
+                async with asyncio.timeout(limit.left()):
+                    await job.done.wait()
             except TimeoutError:
                 return

@@ -279,7 +279,8 @@ class Terminal:
         self._work.put_nowait(items)
         # So that what follows at once stands above the next prompt.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._work.join(), _EFFECT_SECONDS)
+            async with asyncio.timeout(_EFFECT_SECONDS):
+                await self._work.join()
 
     def _place(self, expanded: Any) -> None:
         """Put the cursor where an editable stanza begins to be one's own."""

@@ -268,7 +268,8 @@ class Wire:
             pause = _PAUSES[min(attempt, len(_PAUSES) - 1)]
             self.retry_at = time() + pause if wait else 0.0
             try:
-                await asyncio.wait_for(self._again.wait(), pause if wait else None)
+                async with asyncio.timeout(pause if wait else None):
+                    await self._again.wait()
                 self._again.clear()
                 attempt = 0
             except TimeoutError:
