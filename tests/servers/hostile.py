@@ -39,7 +39,7 @@ BIND = "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>"
 SM = "<sm xmlns='urn:xmpp:sm:3'/>"
 
 #: What a script waits for the client before it gives up.
-PATIENCE = 5.0
+PATIENCE = 20.0
 
 HASHES = {"SCRAM-SHA-1": "sha1", "SCRAM-SHA-256": "sha256", "SCRAM-SHA-512": "sha512"}
 

@@ -20,9 +20,9 @@ from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.jid import Jid
 
 #: What a login may take in tests where it must not end by its deadline.
-PATIENCE = 5.0
+PATIENCE = 20.0
 #: The deadline of tests in which it must end by that.
-SHORT = 0.2
+SHORT = 0.5
 
 
 @pytest.fixture(scope="session")

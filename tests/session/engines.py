@@ -52,7 +52,7 @@ class Ours:
         server: Server,
         main: Main = linger,
         *,
-        seconds: float = 3.0,
+        seconds: float = 15.0,
         plugins: Sequence[str] = (),
         patient: bool = False,
     ) -> Report:

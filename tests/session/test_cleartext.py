@@ -30,21 +30,21 @@ def far_away(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def offering_plain(peer: Peer) -> None:
     greet(peer, mechanisms("PLAIN"))
-    peer.until_end(1.0)
+    peer.until_end()
 
 
 def refusing_plain(peer: Peer) -> None:
     greet(peer, mechanisms("PLAIN"))
     peer.expect("</auth>")
     fail(peer, "not-authorized")
-    peer.until_end(1.0)
+    peer.until_end()
 
 
 def test_a_host_that_is_not_this_machine_gets_nothing_in_clear(
     far_away: None, serve: Serve, client: Client
 ) -> None:
     client.change(tls="none", plain=True)
-    server = serve(lambda peer: peer.until_end(1.0))
+    server = serve(lambda peer: peer.until_end())
     client.attempt(server).failed(TlsError, 4, "is not this machine")
     server.finish()
     assert "<" not in server.text.removesuffix("</stream:stream>")

@@ -479,7 +479,9 @@ def test_what_cannot_be_sent_is_not_held_to_be_on_its_way(serve: Serve, by_hand:
                 hand.type(HEADER)
                 await hand.stream.flush(PATIENCE)
 
-    hand = by_hand(serve(lambda peer: peer.reset()), "connect", play)
+    # At once it would be a connection that was never made.
+    server = serve(lambda peer: (peer.expect("<stream:stream[^>]*>"), peer.reset()))
+    hand = by_hand(server, "connect", play)
     assert [type(error) for error in hand.ends] == [ConnectionLost]
 
 

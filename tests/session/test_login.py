@@ -265,7 +265,7 @@ def test_a_header_in_another_namespace_is_refused(serve: Serve, client: Client) 
     def script(peer: Peer) -> None:
         peer.expect("<stream:stream[^>]*>")
         peer.send("<stream:stream xmlns:stream='http://example.org/other' xmlns='jabber:client'>")
-        peer.until_end(1.0)
+        peer.until_end()
 
     client.attempt(serve(script)).failed(StreamError, 4, "does not speak XMPP")
 
@@ -345,7 +345,7 @@ Stage = Callable[[Peer, Identity], None]
 def test_silence_ends_with_the_deadline(
     serve: Serve, client: Client, identity: Identity, stage: Stage
 ) -> None:
-    server = serve(lambda peer: (stage(peer, identity), peer.until_end(SHORT * 4)))
+    server = serve(lambda peer: (stage(peer, identity), peer.until_end()))
     outcome = client.attempt(server, SHORT)
     outcome.failed(DeadlineExceeded, 6, "while")
     assert not server.knows_password()
@@ -372,7 +372,7 @@ def test_a_server_from_before_xmpp_1_0_is_told(serve: Serve, client: Client) -> 
     def script(peer: Peer) -> None:
         peer.expect("<stream:stream[^>]*>")
         peer.send(header().replace(" version='1.0' xml", " xml"))
-        peer.until_end(1.0)
+        peer.until_end()
 
     client.attempt(serve(script), SHORT).failed(DeadlineExceeded, 6, "stream features", "no version")
 
@@ -393,7 +393,7 @@ def test_a_flood_of_white_space_ends_with_the_deadline(serve: Serve, client: Cli
 def test_stripped_starttls_ends_the_login(serve: Serve, client: Client) -> None:
     def script(peer: Peer) -> None:
         greet(peer, mechanisms("PLAIN", "SCRAM-SHA-1"))
-        peer.until_end(1.0)
+        peer.until_end()
 
     client.change(plain=True)
     server = serve(script)
@@ -447,7 +447,7 @@ def test_a_refusal_is_told_with_its_condition_and_text(
         to_sasl(peer, identity)
         peer.expect("</auth>")
         fail(peer, condition, "ask at the desk")
-        peer.until_end(1.0)
+        peer.until_end()
 
     outcome = client.attempt(serve(script))
     outcome.failed(AuthError, 5, condition, "ask at the desk")
@@ -469,7 +469,7 @@ def test_without_a_mechanism_that_will_do_nothing_is_sent(
     serve: Serve, client: Client, identity: Identity, offered: list[str], plain: bool, words: tuple[str, ...]
 ) -> None:
     client.change(plain=plain)
-    server = serve(lambda peer: (to_sasl(peer, identity, *offered), peer.until_end(1.0)))
+    server = serve(lambda peer: (to_sasl(peer, identity, *offered), peer.until_end()))
     client.attempt(server).failed(AuthError, 5, "no way to authenticate", *words)
     assert "<auth" not in server.text
 
@@ -605,7 +605,7 @@ def test_a_server_that_does_not_prove_itself_is_left(
         nonlocal said
         to_sasl(peer, identity, "SCRAM-SHA-256", "PLAIN")
         lie(peer, ScramServer(peer))
-        said = peer.until_end(1.0)
+        said = peer.until_end()
 
     client.change(plain=True)
     server = serve(script)
@@ -656,7 +656,7 @@ def test_a_server_error_in_scram_is_a_wrong_password(
         server.challenge()
         server.verify()
         server.succeed(b64encode(b"e=invalid-proof").decode())
-        peer.until_end(1.0)
+        peer.until_end()
 
     client.attempt(serve(script)).failed(AuthError, 5, "invalid-proof")
 
@@ -699,7 +699,7 @@ def test_a_refused_resource(
             f"<iq type='error' id='{id_}'><error type='cancel'>"
             f"<{condition} xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
         )
-        peer.until_end(1.0)
+        peer.until_end()
 
     outcome = client.attempt(serve(script))
     outcome.failed(StanzaRefused, 1, "binding a resource", condition)
@@ -711,7 +711,7 @@ def test_a_server_that_cannot_bind(serve: Serve, client: Client, identity: Ident
     def script(peer: Peer) -> None:
         to_authenticated(peer, identity)
         greet(peer)
-        peer.until_end(1.0)
+        peer.until_end()
 
     client.attempt(serve(script)).failed(StreamError, 4, "bind")
 
@@ -721,7 +721,7 @@ def test_an_address_that_is_none(serve: Serve, client: Client, identity: Identit
     def script(peer: Peer) -> None:
         to_authenticated(peer, identity)
         bind(peer, jid)
-        peer.until_end(1.0)
+        peer.until_end()
 
     client.attempt(serve(script)).failed(StreamError, 4, "no address")
 
@@ -747,7 +747,7 @@ def test_what_the_tap_raises_ends_the_login_once_and_closes_the_stream(
         if frame.name == "challenge":
             raise OutputClosed("the reader has gone")
 
-    server = serve(lambda peer: (to_sasl(peer, identity), ScramServer(peer).challenge(), peer.until_end(1.0)))
+    server = serve(lambda peer: (to_sasl(peer, identity), ScramServer(peer).challenge(), peer.until_end()))
     outcome = client.attempt(server, on_frame=tap)
     assert isinstance(outcome.error, OutputClosed)
     assert server.text.endswith("</stream:stream>")
@@ -769,7 +769,7 @@ def test_a_stream_before_authentication_takes_requests(
         to_sasl(peer, identity)
         id_ = peer.expect(r"<iq [^>]*id='([^']+)'.*?</iq>").group(1)
         peer.send(f"<iq type='result' id='other'/><iq type='result' id='{id_}'><query xmlns='x:y'/></iq>")
-        peer.until_end(1.0)
+        peer.until_end()
 
     server = serve(script)
     attempt = Login(client.settings._replace(port=server.port), Deadline(5))

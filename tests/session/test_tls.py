@@ -52,7 +52,7 @@ def handshake(request: pytest.FixtureRequest, serve: Serve, client: Client) -> H
     def start(identity: Identity, **context: object) -> Server:
         def script(peer: Peer) -> None:
             to_sasl(peer, identity, "PLAIN", direct=request.param == "direct", **context)
-            peer.until_end(1.0)
+            peer.until_end()
 
         return serve(script)
 
@@ -201,7 +201,7 @@ def test_a_hang_up_is_told_by_whatever_name_python_gives_it() -> None:
 
 def test_direct_tls_where_nobody_answers(serve: Serve, client: Client) -> None:
     client.change(tls="direct")
-    server = serve(lambda peer: peer.listen(SHORT * 3))
+    server = serve(lambda peer: peer.until_end())
     client.attempt(server, SHORT).failed(DeadlineExceeded, 6, "TLS handshake")
 
 
@@ -216,7 +216,7 @@ def test_tls_1_2_will_do(serve: Serve, client: Client, identity: Identity) -> No
     def script(peer: Peer) -> None:
         to_tls(peer, identity, tls12=True)
         greet(peer, mechanisms("SCRAM-SHA-256"))
-        peer.until_end(1.0)
+        peer.until_end()
 
     server = serve(script)
     login = Login(client.settings._replace(port=server.port), Deadline(5))
@@ -227,13 +227,10 @@ def test_tls_1_2_will_do(serve: Serve, client: Client, identity: Identity) -> No
 
 
 def test_direct_tls_says_that_it_is_xmpp(serve: Serve, client: Client, identity: Identity) -> None:
-    def script(peer: Peer) -> None:
-        to_sasl(peer, identity, direct=True, alpn=["h2", "xmpp-client"])
-        peer.until_end(1.0)
-
-    server = serve(script)
+    server = serve(lambda peer: to_sasl(peer, identity, direct=True, alpn=["h2", "xmpp-client"]))
     client.change(tls="direct")
-    client.attempt(server, SHORT)
+    client.attempt(server)
+    server.finish()
     assert server.alpn == ["xmpp-client"]
     assert server.names == [DOMAIN]
 
@@ -304,7 +301,7 @@ def test_a_client_certificate_that_the_server_does_not_ask_for(
 ) -> None:
     own = authority.issue("juliet")
     client.change(certificate=own.certificate, key=own.key)
-    server = serve(lambda peer: (to_sasl(peer, identity), peer.until_end(1.0)))
+    server = serve(lambda peer: (to_sasl(peer, identity), peer.until_end()))
     client.attempt(server, password=None).failed(AuthError, 5, "EXTERNAL")
 
 
@@ -329,7 +326,7 @@ def test_clear_text_to_another_machine_is_refused(client: Client, monkeypatch: p
 
     monkeypatch.setattr("xmppctl.session.login.ip_address", lambda _: Elsewhere())
     client.change(tls="none")
-    with Server(lambda peer: peer.until_end(0.5)) as server:
+    with Server(lambda peer: peer.until_end()) as server:
         client.attempt(server).failed(TlsError, 4, "not this machine")
         assert server.text in ("", "</stream:stream>")
 
@@ -342,13 +339,13 @@ def test_clear_text_to_another_machine_never_carries_the_password(
 
     monkeypatch.setattr("xmppctl.session.login.ip_address", lambda _: Elsewhere())
     client.change(tls="none", insecure=True, plain=True)
-    server = serve(lambda peer: (greet(peer, mechanisms("PLAIN")), peer.until_end(1.0)))
+    server = serve(lambda peer: (greet(peer, mechanisms("PLAIN")), peer.until_end()))
     client.attempt(server).failed(AuthError, 5)
     assert not server.knows_password()
 
 
 def test_login_will_not_authenticate_on_a_stream_that_tls_does_not_protect(client: Client) -> None:
-    with Server(lambda peer: (greet(peer, mechanisms("PLAIN")), peer.until_end(1.0))) as server:
+    with Server(lambda peer: (greet(peer, mechanisms("PLAIN")), peer.until_end())) as server:
         login = Login(client.settings._replace(port=server.port, tls="none", plain=True), Deadline(2))
         login.open()
         login._settings = login._settings._replace(tls="starttls")

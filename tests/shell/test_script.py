@@ -258,11 +258,13 @@ def test_a_stalled_pipe_has_its_time(begun: bytes, lost: bool) -> None:
     async def main() -> None:
         async with stage(respond, manner=SCRIPT) as made, asyncio.timeout(PATIENCE):
             made.keeping.cancel()
-            made.wire._deadline = made.session.deadline = Deadline(SHORT)
+            playing = asyncio.ensure_future(live(made.shell, Script(made.shell, reading, None).run()))
+            await made.until(lambda: names(made) == ["presence"])
             if lost:
-                asyncio.get_running_loop().call_later(SHORT / 5, made.session.hang_up)
+                made.session.hang_up()
+            made.wire._deadline = made.session.deadline = Deadline(SHORT)
             with pytest.raises(DeadlineExceeded):
-                await live(made.shell, Script(made.shell, reading, None).run())
+                await playing
             assert names(made) == ["presence"]
 
     asyncio.run(main())
