@@ -35,7 +35,9 @@ class Terminal(io.StringIO):
 class Shell:
     """An app in whose shell commands are run; `opened` are the time limits of those that came to the stream."""
 
-    def __init__(self, directory: Path, *, colored: bool = False, **options: Any) -> None:
+    def __init__(
+        self, directory: Path, *, colored: bool = False, to_person: bool = False, **options: Any
+    ) -> None:
         config = directory / "config"
         (config / "xmppctl").mkdir(parents=True, exist_ok=True)
         (config / "xmppctl" / "config.toml").write_text(
@@ -58,7 +60,7 @@ class Shell:
         self.settings = self.app.settings()
         self.opened: list[float | None] = []
         self.sent: list[str] = []
-        self.commands = Slashes(self.app, self.settings, colored=colored)
+        self.commands = Slashes(self.app, self.settings, colored=colored, to_person=to_person)
 
     def run(self, line: str, responder: Any = None) -> int:
         name, _, rest = line.partition(" ")
@@ -271,3 +273,21 @@ def test_that_it_was_stopped_is_the_shells_to_tell(shell: Shell) -> None:
 
     assert shell.commands.run("watch", "", stopped) == ExitCode.INTERRUPTED
     assert shell.errors == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "says"),
+    [
+        ("send juliet@capulet.example hi", 0, "/send juliet@capulet.example hi: done"),
+        ("send nobody@", 2, "nobody@"),
+        ("ping", 0, ""),
+    ],
+)
+def test_a_person_is_told_that_it_is_done_where_it_says_nothing_itself(
+    tmp_path: Path, line: str, code: int, says: str
+) -> None:
+    for to_person in (True, False):
+        shell = Shell(tmp_path, to_person=to_person)
+        assert shell.run(line, pinged) == code
+        assert (": done" in shell.errors) == (to_person and says.endswith("done"))
+        assert says in shell.errors or not to_person

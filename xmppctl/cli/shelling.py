@@ -306,7 +306,7 @@ class _Interactive(_Start):
         return Manner(checks=self._wishes.checks, by_hand=self._wishes.stop_at is not None)
 
     def house(self) -> House:
-        commands = Slashes(self._app, self._settings, colored=self._renderer.colored)
+        commands = Slashes(self._app, self._settings, colored=self._renderer.colored, to_person=True)
         return House(self._app, self._backlog, self._renderer, commands)
 
     async def front(self, shell: Shell) -> None:

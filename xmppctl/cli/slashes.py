@@ -6,7 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar, cast
 
 from xmppctl.cli.app import App
 from xmppctl.cli.registry import COMMANDS
@@ -35,13 +35,15 @@ _OWN: Final = frozenset(
 class Slashes:
     """Runs command lines in the environment of a shell's `app`, whose account is `settings`.
 
-    `colored` says whether what they print is to be coloured.
+    `colored` says whether what they print is to be coloured; `to_person` whether one that has done its work and has
+    nothing to say says so.
     """
 
-    def __init__(self, app: App, settings: Settings, *, colored: bool) -> None:
+    def __init__(self, app: App, settings: Settings, *, colored: bool, to_person: bool = False) -> None:
         self._app = app
         self._settings = settings
         self._colored = colored
+        self._to_person = to_person
 
     def names(self) -> dict[str, str]:
         """Name -> what it does."""
@@ -57,7 +59,10 @@ class Slashes:
 
         with Path(os.devnull).open(encoding="utf-8") as nothing:
             inside = _Inside(self._app, self._settings, open_session, nothing, colored=self._colored)
-            return run_inside(_words(name, rest), inside)
+            code = run_inside(_words(name, rest), inside)
+        if self._to_person and code == 0 and not inside.has_spoken:
+            self._app.note(f"/{name} {rest}".rstrip() + ": done")
+        return code
 
     def complete(self, line: str) -> list[tuple[str, str]]:
         """What the last word of `line` may become, with its help."""
@@ -76,6 +81,22 @@ def _words(name: str, rest: str) -> list[str]:
         ) from None
 
 
+class _Heard:
+    """A text stream that tells whether anything was written to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.used = False
+
+    def write(self, text: str) -> int:
+        """As the stream does."""
+        self.used = True
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class _Inside(App):
     """The environment of one command inside a shell."""
 
@@ -84,8 +105,14 @@ class _Inside(App):
     ) -> None:
         # A terminal that can only be written to, line by line: there is a prompt below.
         environ: Mapping[str, str] = {**outer.environ, "TERM": "dumb"}
+        #: What a person sees; other streams stay as they are, whose failures depend on that.
+        self._heard: list[_Heard] = []
         super().__init__(
-            stdin=nothing, stdout=outer.stdout, stderr=outer.stderr, environ=dict(environ), runner=self._run
+            stdin=nothing,
+            stdout=self._hear(outer.stdout),
+            stderr=self._hear(outer.stderr),
+            environ=dict(environ),
+            runner=self._run,
         )
         self.options = {name: value for name, value in outer.options.items() if name in _INHERITED}
         self.options["no_input"] = True
@@ -94,6 +121,17 @@ class _Inside(App):
         self._outer = outer
         self._shell_settings = settings
         self._open = open_session
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether anything was written to a terminal."""
+        return any(stream.used for stream in self._heard)
+
+    def _hear(self, stream: TextIO) -> TextIO:
+        if not stream.isatty():
+            return stream
+        self._heard.append(_Heard(stream))
+        return cast("TextIO", self._heard[-1])
 
     def settings(self, *, component: bool = False) -> Settings:
         """The shell's account, unless the command line asks for another one."""
