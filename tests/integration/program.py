@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from tests.servers.base import Account, Server
 from xmppctl.config.locks import is_locked
 
-PATIENCE = 20.0
+#: What nothing takes here. More than --timeout is by default: then the program says itself what it waited for.
+PATIENCE = 45.0
 
 
 class Result(NamedTuple):

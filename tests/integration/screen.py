@@ -197,8 +197,11 @@ class Screen:
         """Take what is there, or comes in that time; False where nothing can come any more."""
         if self._gone:
             return False
+        ended = (
+            self.process.poll() is not None
+        )  # asked first: what it has written before its end is there then
         if not select.select([self.master], [], [], seconds)[0]:
-            return seconds > 0 and self.process.poll() is None
+            return seconds > 0 and not ended
         try:
             data = os.read(self.master, 65536)
         except OSError:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.integration.program import Cli, Following, Result, program
+from tests.integration.program import PATIENCE, Cli, Following, Result, program
 
 pytestmark = pytest.mark.kinds("direct", "attached")
 
@@ -103,11 +103,11 @@ def test_slow_lines_arrive_as_they_come_and_the_session_lives_on(cli: Cli) -> No
 
 
 def test_an_interrupted_send_tells_what_is_not_acknowledged(cli: Cli) -> None:
-    with cli.follow("send", cli.jid("bob"), "--lines") as sending:
+    with online(cli, "bob") as bob, cli.follow("send", cli.jid("bob"), "--lines") as sending:
         assert sending.process.stdin
         sending.process.stdin.write("one\n")
         sending.process.stdin.flush()
-        time.sleep(1.5)
+        bob.wait_record(lambda record: record.get("body") == "one")
         ran = sending.end(signal.SIGINT)
     assert ran.code == 130
 
@@ -268,14 +268,16 @@ def test_no_subscription_is_left_behind_after_a_signal(node: Node, number: signa
     assert node.name not in node.subscriptions()
 
 
-@pytest.mark.parametrize(
-    ("words", "code"), [(("--timeout", "2"), 0), (("--timeout", "2", "--count", "1"), 6)]
-)
+@pytest.mark.parametrize(("words", "code"), [((), 0), (("--count", "1"), 6)])
 def test_no_subscription_is_left_behind_after_a_timeout(
     node: Node, words: tuple[str, ...], code: int
 ) -> None:
-    with following(node, *words) as bob:
-        assert bob.finish().code == code
+    for seconds in ("1", "5", "25"):  # in which a busy machine has to come to the subscription, too
+        with following(node, "--timeout", seconds, *words) as bob:
+            ran = bob.finish()
+        if "subscribed to" in ran.stderr:
+            break
+    assert "subscribed to" in ran.stderr and ran.code == code, ran.stderr
     assert node.name not in node.subscriptions()
 
 
@@ -284,8 +286,9 @@ def test_a_subscription_that_was_there_or_is_kept_stays(node: Node) -> None:
     ran = node.cli.run(*subscribe, "--no-follow", account="bob")
     assert ran.code == 0 and ran.records[0]["subscription"] == "subscribed"
     assert node.name in node.subscriptions()
-    again = node.cli.run(*subscribe, "--timeout", "1.5", account="bob")
-    assert again.code == 0 and "as before" in again.stderr
+    with node.cli.follow(*subscribe, account="bob") as again:
+        again.wait_note("as before")
+        assert again.end().code == 130
     assert node.name in node.subscriptions()
 
 
@@ -314,7 +317,7 @@ def test_a_closed_pipe_ends_it_quietly_and_undoes_the_subscription(node: Node) -
         assert process.stdout and process.stderr
         assert any(b"subscribed to" in line for line in iter(process.stderr.readline, b""))
         process.stdout.close()  # and nothing is ever published
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert b"unsubscribed from" in process.stderr.read()
     assert node.name not in node.subscriptions()
 
@@ -357,7 +360,7 @@ def test_a_closed_pipe_ends_watch_quietly(cli: Cli) -> None:
         while b"presence" not in process.stdout.readline():
             pass
         process.stdout.close()
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert process.stderr.read() == b""
 
 

@@ -20,7 +20,7 @@ from xmppctl.session.loop import LoopSession
 from xmppctl.stanza.frame import NS_COMPONENT, NS_STANZAS
 from xmppctl.stanza.jid import Jid
 
-SECONDS = 20.0
+SECONDS = 45.0
 PING = "<ping xmlns='urn:xmpp:ping'/>"
 
 

@@ -19,7 +19,7 @@ from tests.servers.prosody import Prosody
 SIZE = 35_000
 MOST_MEMORY = 160 * 1024  # KiB
 #: What anybody may have to wait for a daemon that is busy, on a machine that is busy as well.
-LONGEST_WAIT = 10.0
+LONGEST_WAIT = 20.0
 
 
 def befriend(cli: Cli) -> None:

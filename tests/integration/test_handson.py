@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from secrets import token_hex
 
 import pytest
 
@@ -17,7 +18,7 @@ from xmppctl.session.stages import STAGES, Stage, open_until
 from xmppctl.stanza.frame import Frame
 from xmppctl.stanza.jid import Jid
 
-SECONDS = 20.0
+SECONDS = 45.0
 
 
 async def go_on(hand: Hand, stage: Stage, tls: str, jid: str, password: str) -> str:
@@ -38,7 +39,7 @@ async def go_on(hand: Hand, stage: Stage, tls: str, jid: str, password: str) -> 
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("tls", ["starttls", "direct"])
 def test_from_each_stage_by_hand_to_a_bound_resource(server: Server, stage: Stage, tls: str) -> None:
-    account = server.create_account(f"{tls}-{stage}")
+    account = server.create_account(f"{tls}-{stage}-{token_hex(4)}")
     secret = Secret(account.password)
     shown: list[Frame] = []
     opened = open_until(

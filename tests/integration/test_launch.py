@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -55,10 +56,10 @@ def test_of_commands_that_race_one_starts_the_daemon_and_all_use_it(persistent: 
 
 def test_a_daemon_that_a_command_started_ends_after_idling(cli: Cli) -> None:
     cli.add_account("carol", persist="1s")
-    assert cli.run("ping", account="carol").code == 0
-    pid = cli.daemon_pid("carol")
-    assert pid is not None
-    wait_until(lambda: not alive(pid), "it has ended by itself")
+    ran = cli.run("ping", "-v", account="carol")
+    told = re.search(r"attached to the daemon of carol \(pid (\d+)\)", ran.stderr)
+    assert ran.code == 0 and told is not None, ran.stderr
+    wait_until(lambda: not alive(int(told[1])), "it has ended by itself")
     assert not list((cli.runtime / "xmppctl").glob("*.sock"))
     ran = cli.run("ping", "-v", account="carol")
     assert ran.code == 0 and "started a daemon of carol" in ran.stderr
@@ -127,7 +128,7 @@ def test_a_daemon_of_another_release_is_not_used_and_can_be_ended(cli: Cli) -> N
     assert ran.returncode == 9 and "daemon stop -a alice" in ran.stderr
     ran = other("daemon", "stop")
     assert ran.returncode == 0, ran.stderr
-    assert not alive(pid)
+    wait_until(lambda: not alive(pid), "it has ended")
 
 
 def test_a_command_that_connects_otherwise_does_so_by_itself(cli: Cli) -> None:

@@ -307,8 +307,6 @@ def test_after_a_crash_of_the_server_everything_is_sent_again(own_server: Server
         with Proxy(own_server.port_starttls) as proxy:
             async with Pair(own_server, proxy) as pair:
                 alice, bob = pair.alice, pair.bob
-                if own_server.kind == "ejabberd":
-                    await asyncio.sleep(3)  # until its database is on the disk, accounts included
                 before = names("before", 20)
                 alice.send(bob.link.jid, *before)
                 await pair.all_arrive(alice, bob, before)
@@ -322,6 +320,8 @@ def test_after_a_crash_of_the_server_everything_is_sent_again(own_server: Server
                 alice.send(bob.link.jid, *held)
                 bob.send(alice.link.jid, *names("back", 20))
                 await asyncio.to_thread(own_server.start)
+                for account in pair.accounts:
+                    await asyncio.to_thread(own_server.restore, account)
                 proxy.target = own_server.port_starttls
                 proxy.thaw()
                 bob.link._settings = bob.link._settings._replace(port=own_server.port_starttls)

@@ -20,6 +20,9 @@ CHANGES = re.compile(r"\d\d:\d\d:\d\d\.\d+|\d+(\.\d+)? ms|\b\d+B\b|\b[0-9a-f]{24
 #: The same, in what `watch` shows.
 WIRE = re.compile(r"[-\dT:.]{12,}Z?|\b\d+B\b|(?<=@localhost/)[-\w]+")
 
+#: In place of seconds that a command is given: more of them where a busy machine needs those to connect.
+SECONDS = "SECONDS"
+
 Words = Callable[[Cli], tuple[str, ...]]
 
 #: By name: the words of a command, and what it reads.
@@ -76,8 +79,8 @@ CASES: dict[str, tuple[Words, str]] = {
     "version of nobody": (lambda cli: ("version", f"{cli.jid('bob')}/nowhere"), ""),
     "status held": (lambda _: ("status", "away", "--hold", "0.1"), ""),
     "status wrong": (lambda _: ("status", "dancing"), ""),
-    "watch nothing": (lambda _: ("watch", "kind:message", "--timeout", "0.5", "-o", "json"), ""),
-    "watch in vain": (lambda _: ("watch", "kind:message", "--timeout", "0.5", "--count", "1"), ""),
+    "watch nothing": (lambda _: ("watch", "kind:message", "--timeout", SECONDS, "-o", "json"), ""),
+    "watch in vain": (lambda _: ("watch", "kind:message", "--timeout", SECONDS, "--count", "1"), ""),
     "watch wrong": (lambda _: ("watch", "kind:letter"), ""),
     "pubsub no node": (lambda cli: ("pubsub", "subscribe", cli.server.pubsub, "no-such-node"), ""),
     "no command": (lambda _: ("sned",), ""),
@@ -105,15 +108,23 @@ def _is_made_up(name: str, value: Any) -> bool:
     return name != "id" or (isinstance(value, str) and CHANGES.fullmatch(value) is not None)
 
 
+def played(cli: Cli, name: str, mode: str, seconds: str = "0.5") -> tuple[int, Any, str]:
+    """How a case ends, but for what differs between any two runs."""
+    words, stdin = CASES[name]
+    ran = cli.run(
+        *(seconds if word == SECONDS else word for word in words(cli)), "--daemon", mode, stdin=stdin
+    )
+    return ran.code, told(ran), CHANGES.sub("*", ran.stderr)
+
+
 def test_the_daemon_changes_nothing(cli: Cli) -> None:
     """Every case without a daemon, then every case through one."""
-    found: dict[str, list[tuple[int, Any, str]]] = {name: [] for name in CASES}
-    for mode in ("off", "only"):
-        if mode == "only":
-            cli.start_daemon()
-        for name, (words, stdin) in CASES.items():
-            ran = cli.run(*words(cli), "--daemon", mode, stdin=stdin)
-            found[name].append((ran.code, told(ran), CHANGES.sub("*", ran.stderr)))
+    found = {name: [played(cli, name, "off")] for name in CASES}
+    cli.start_daemon()
+    for name, runs in found.items():
+        runs.append(played(cli, name, "only"))
+        if runs[0] != runs[1] and SECONDS in CASES[name][0](cli):
+            runs[:] = [played(cli, name, mode, "10") for mode in ("off", "only")]
     different = {name: runs for name, runs in found.items() if runs[0] != runs[1]}
     assert not different, json.dumps(different, indent=1)
     assert {runs[0][0] for runs in found.values()} >= {0, 1, 2, 6, 8, 10}  # good ones and bad ones

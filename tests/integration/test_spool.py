@@ -85,7 +85,7 @@ def test_a_running_daemon_sends_at_once(cli: Cli) -> None:
     with online(cli, "bob") as watching:
         ran = cli.run("send", cli.jid("bob"), "now", "--spool")
         assert ran == (0, "", "")
-        watching.wait_record(lambda record: record.get("body") == "now", timeout=5)
+        watching.wait_record(lambda record: record.get("body") == "now")
 
 
 def test_a_daemon_that_is_to_persist_is_started_for_it(cli: Cli) -> None:
@@ -232,15 +232,14 @@ def test_whatever_was_accepted_arrives_though_everybody_is_killed(cli: Cli) -> N
         for sender in senders:
             sender.start()
         kills = 0
-        end = time.monotonic() + 12
-        while time.monotonic() < end:
+        end = time.monotonic() + 8
+        while time.monotonic() < end or kills < 3 or any(len(sender.accepted) <= 10 for sender in senders):
             cli.run("daemon", "start")
             time.sleep(chance.random() * 1.0)
             kills += kill_daemon(cli)
             time.sleep(chance.random() * 0.3)
         for sender in senders:
             sender.stop()
-        assert kills >= 3 and all(len(sender.accepted) > 10 for sender in senders)
         assert cli.run("daemon", "start").code == 0
         check(wait_for_all(watching, senders), senders)
         wait_until(lambda: spooled(cli) == [], "the spool is empty")

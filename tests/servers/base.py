@@ -7,6 +7,7 @@ import secrets
 import signal
 import tempfile
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,6 +76,11 @@ class Server(ABC):
         password = password or secrets.token_urlsafe(12)
         self.register(name, password)
         return Account(f"{name}@{self.domain}", password)
+
+    def restore(self, account: Account) -> None:
+        """Create an account anew that is lost where a server was killed before it had written it to its disk."""
+        with suppress(AssertionError, OSError):  # it is there
+            self.register(account.jid.partition("@")[0], account.password)
 
     @property
     def pid(self) -> int | None:

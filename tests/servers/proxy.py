@@ -79,6 +79,7 @@ class Proxy:
         self._budget: dict[Direction, int] = {}
         self._rate: dict[Direction, float] = {}
         self._listener: socket.socket | None = None
+        self._held: socket.socket | None = None
         self._accepting: threading.Thread | None = None
         self.port = 0
         self.allow_connections()
@@ -119,7 +120,11 @@ class Proxy:
                 self._rate[direction] = bytes_per_second
 
     def refuse(self) -> None:
-        """Refuse new connections."""
+        """Refuse new connections. The port stays ours."""
+        self._unlisten()
+        self._held = self._bound()
+
+    def _unlisten(self) -> None:
         listener, self._listener = self._listener, None
         if listener is not None:
             with suppress(OSError):
@@ -127,11 +132,21 @@ class Proxy:
             listener.close()
         if self._accepting is not None:
             self._accepting.join(_JOIN_SECONDS)
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
+
+    def _bound(self) -> socket.socket:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((self.host, self.port))
+        return sock
 
     def allow_connections(self) -> None:
         """Take new connections (again), on the same port."""
         if self._listener is None:
-            self._listener = socket.create_server((self.host, self.port), backlog=50)
+            self._listener, self._held = self._held or self._bound(), None
+            self._listener.listen(50)
             self.port = self._listener.getsockname()[1]
             self._accepting = threading.Thread(target=self._accept, args=(self._listener,), daemon=True)
             self._accepting.start()
@@ -185,7 +200,7 @@ class Proxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.refuse()
+        self._unlisten()
         with self._lock:
             pipes = list(self._pipes)
         self.cut()
