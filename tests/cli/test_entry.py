@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 from xmppctl import errors
 from xmppctl.errors import ExitCode
 
+PATIENCE = 30.0
 ERRORS = [
     errors.UsageError("m", hint="h"),
     errors.BadJid("m"),
@@ -215,15 +218,16 @@ def test_a_socket_never_takes_the_place_of_a_closed_stream():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = str(server.getsockname()[1])
         words = ("--jid", "a@localhost", "--host", "127.0.0.1", "--port", port, "--tls", "direct")
-        argv, env = program("ping", "--timeout", "1", *words, XMPPCTL_PASSWORD="secret")
-        done = subprocess.run(
-            ["sh", "-c", 'exec "$@" >&- 2>&- <&-', "sh", *argv], env=env, capture_output=True
-        )
-        server.settimeout(5)
-        peer, _ = server.accept()
-        with peer:
-            received = peer.recv(65536)
-    assert done.returncode == ExitCode.TIMEOUT
+        argv, env = program("ping", *words, XMPPCTL_PASSWORD="secret")
+        with subprocess.Popen(["sh", "-c", 'exec "$@" >&- 2>&- <&-', "sh", *argv], env=env) as process:
+            server.settimeout(PATIENCE)
+            peer, _ = server.accept()
+            with peer:
+                received = peer.recv(65536)
+                peer.shutdown(socket.SHUT_WR)
+                while more := peer.recv(65536):
+                    received += more
+            assert process.wait(PATIENCE) == ExitCode.CONNECT
     assert received.startswith(b"\x16\x03") and b"xmppctl" not in received
 
 
@@ -235,12 +239,12 @@ def test_a_signal_while_connecting(number, code):
         port = str(server.getsockname()[1])
         words = ("--jid", "a@localhost", "--host", "127.0.0.1", "--port", port, "--tls", "direct")
         process = start("ping", *words)
-        server.settimeout(10)
+        server.settimeout(PATIENCE)
         peer, _ = server.accept()
         with peer:
             peer.recv(1)
             process.send_signal(number)
-            _, stderr = process.communicate(timeout=10)
+            _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == code
     assert len(stderr.splitlines()) == 1 and "Traceback" not in stderr
 
@@ -250,9 +254,12 @@ def test_a_signal_while_reading_standard_input():
     assert process.stdin
     process.stdin.write("half a mess")
     process.stdin.flush()
-    time.sleep(1)
+    end = time.monotonic() + PATIENCE
+    while fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)) != bytes(4):  # until it has read that
+        assert time.monotonic() < end
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=10)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130 and "interrupted" in stderr
 
 
@@ -271,7 +278,7 @@ def test_a_second_signal_ends_it_at_once():
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "closing\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 130  # what ended it is the first
+    assert process.wait(PATIENCE) == 130  # what ended it is the first
     process.stdout.close()
 
 

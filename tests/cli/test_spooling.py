@@ -222,7 +222,7 @@ def test_a_bad_line_ends_it_after_what_stands_before(home: Home) -> None:
 def test_a_time_limit_ends_the_wait_for_lines(home: Home) -> None:
     read, write = os.pipe()
     os.write(write, b"one\n")
-    ran = home.send(JULIET, "--lines", "--timeout", "0.3", stdin=read)
+    ran = home.send(JULIET, "--lines", "--timeout", "1", stdin=read)
     os.close(write)
     assert ran.code == 6 and bodies(home.stanzas) == ["one"]
 

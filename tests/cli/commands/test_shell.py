@@ -399,7 +399,7 @@ def test_the_server_s_last_words_are_harmless(run_cli):
 def test_a_stalled_pipe_has_the_time_of_the_whole_command(run_cli, begun):
     reading, writing = os.pipe()
     os.write(writing, b"<presence/>\n" + begun)
-    ran = run_cli("shell", "--timeout", "0.3", stdin=reading)
+    ran = run_cli("shell", "--timeout", "1", stdin=reading)
     os.close(writing)
     assert ran.code == ExitCode.TIMEOUT, ran.stderr
     assert [frame.name for frame in ran.sent if frame.kind != "nonza"] == ["presence"]
