@@ -57,6 +57,25 @@ def test_a_closed_pipe_is_a_quiet_end() -> None:
     stream.close()
 
 
+def test_who_writes_on_to_a_closed_pipe_is_told_the_same_again() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb", buffering=0) as stream:
+        sink = Sink(stream)
+        for _ in range(2):
+            with pytest.raises(OutputClosed):
+                sink.write("record\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_who_writes_on_to_a_full_disk_is_told_the_same_again() -> None:
+    with Path("/dev/full").open("wb", buffering=0) as stream:
+        sink = Sink(stream)
+        for _ in range(2):
+            with pytest.raises(OutputFailed, match="No space left"):
+                sink.write("record\n")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 @pytest.mark.parametrize("output", ["text", "json", "jsonl"])
 def test_a_full_disk_is_told_with_what_to_do(output: str) -> None:

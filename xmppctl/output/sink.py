@@ -34,6 +34,7 @@ class Sink:
         self._stream = stream
         self._binary = _binary(stream)
         self.failed = False
+        self._failure: OutputClosed | OutputFailed | None = None
         self.encoding: str = getattr(stream, "encoding", None) or "utf-8"
 
     @property
@@ -95,7 +96,9 @@ class Sink:
     def write_bytes(self, data: bytes) -> None:
         """Write a record of bytes and flush it."""
         if self._stream is None:
-            raise OutputFailed("standard output is closed", hint="open it, or send it to /dev/null")
+            raise self._failure or OutputFailed(
+                "standard output is closed", hint="open it, or send it to /dev/null"
+            )
         if self._binary is None:
             self.write(data.decode("utf-8", "backslashreplace"))
             return
@@ -111,14 +114,9 @@ class Sink:
 
     def _fail(self, error: OSError | ValueError) -> NoReturn:
         self._abandon()
-        if isinstance(error, OSError):
-            if error.errno in _CLOSED:
-                raise OutputClosed("the reader of the output closed it") from None
-            why = error.strerror or str(error)
-            raise OutputFailed(
-                f"cannot write the output: {why}", hint=_HINTS.get(error.errno or 0, "")
-            ) from None
-        raise OutputFailed("cannot write the output: it is closed") from None
+        # Whoever writes on is told the same again: which of them ends the command is not known here.
+        self._failure = _failure(error)
+        raise self._failure from None
 
     def _abandon(self) -> None:
         """Nothing more is written. What Python still holds for its own stdout would fail again at exit: let it go."""
@@ -131,6 +129,15 @@ class Sink:
                 os.close(void)
             except (OSError, ValueError):
                 return  # the first failure is the one to tell
+
+
+def _failure(error: OSError | ValueError) -> OutputClosed | OutputFailed:
+    if not isinstance(error, OSError):
+        return OutputFailed("cannot write the output: it is closed")
+    if error.errno in _CLOSED:
+        return OutputClosed("the reader of the output closed it")
+    why = error.strerror or str(error)
+    return OutputFailed(f"cannot write the output: {why}", hint=_HINTS.get(error.errno or 0, ""))
 
 
 def _binary(stream: IO[Any] | None) -> Any:
