@@ -46,6 +46,8 @@ access_rules:
   c2s: {{allow: all}}
   register: {{allow: all}}
 registration_timeout: infinity
+# No other server is there: a name that is nobody's is refused at once, whatever the DNS does.
+s2s_access: none
 shaper_rules: {{max_user_sessions: 100, max_user_offline_messages: 1000000}}
 modules:
   mod_adhoc: {{}}
