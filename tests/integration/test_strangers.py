@@ -40,7 +40,8 @@ import sys
 sock = socket.socket(socket.AF_UNIX)
 sock.settimeout(60)
 try:
-    sock.connect(sys.argv[1])
+    os.chdir(os.path.dirname(sys.argv[1]))  # the whole path may be too long for a socket
+    sock.connect(os.path.basename(sys.argv[1]))
     sock.sendall({OPEN!r})
     while part := sock.recv(4096):
         sys.stdout.write(part.decode())
@@ -50,7 +51,8 @@ except OSError as error:
 LISTEN = f"""{BECOME}
 import sys
 sock = socket.socket(socket.AF_UNIX)
-sock.bind(sys.argv[1])
+os.chdir(os.path.dirname(sys.argv[1]))
+sock.bind(os.path.basename(sys.argv[1]))
 os.chmod(sys.argv[1], int(sys.argv[2], 8))
 sock.listen()
 print("listening", flush=True)
@@ -63,7 +65,8 @@ print("heard", heard.recv(4096), flush=True)
 SPEAK = f"""
 import os, socket, sys
 sock = socket.socket(socket.AF_UNIX)
-sock.bind(sys.argv[1])
+os.chdir(os.path.dirname(sys.argv[1]))
+sock.bind(os.path.basename(sys.argv[1]))
 os.chmod(sys.argv[1], 0o600)
 {BECOME}
 sock.listen()
