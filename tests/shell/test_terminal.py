@@ -84,20 +84,23 @@ def at_terminal(
     tmp_path: Path,
     main: Callable[[Person], Awaitable[None]],
     responder: Any = None,
+    *,
+    editor: str = "",
     **how: Any,
 ) -> Stage:
     """Run a test with a person at a terminal; the stage, afterwards."""
     stages: list[Stage] = []
+    environ = {"HOME": str(tmp_path), "EDITOR": editor}
 
     async def body(stage: Stage) -> None:
         stages.append(stage)
         stage.shell.house.templates = how.get("templates") or stage.house.templates
         with create_pipe_input() as pipe, create_app_session(input=pipe, output=DummyOutput()):
-            look = Look(None, False, tmp_path / "state" / "history", True, {"HOME": str(tmp_path)})
-            editor = Terminal(stage.shell, Above(io.StringIO()), look)
-            running = asyncio.ensure_future(editor.run())
+            look = Look(None, False, tmp_path / "state" / "history", True, environ)
+            at = Terminal(stage.shell, Above(io.StringIO()), look)
+            running = asyncio.ensure_future(at.run())
             try:
-                await main(Person(stage, editor, pipe, running))
+                await main(Person(stage, at, pipe, running))
             finally:
                 running.cancel()
                 await asyncio.wait([running])

@@ -23,6 +23,7 @@ from xmppctl.output.safe import safe
 from xmppctl.shell import keys, slash
 from xmppctl.shell.checking import Check
 from xmppctl.shell.completion import Lookup, Sources
+from xmppctl.shell.editing import Editing
 from xmppctl.shell.history import SafeHistory
 from xmppctl.shell.inputrc import prefers_vi
 from xmppctl.shell.lexing import MAX_COLOURED, STYLE, Lines, XmlLexer, continuation
@@ -99,13 +100,15 @@ class Terminal:
             key_bindings=keys.bindings(self),
             editing_mode=EditingMode.VI if vi else EditingMode.EMACS,
             enable_open_in_editor=True,
-            tempfile_suffix=".xml",
             enable_suspend=True,
             prompt_continuation=self._continuation,
             bottom_toolbar=self._toolbar,
             output=create_output(self._above.terminal),
         )
         prompt.default_buffer.on_text_changed += self._edited
+        buffer = prompt.default_buffer
+        self._editing = Editing(buffer, look.environ, self.hint)
+        buffer.open_in_editor = self._editing.open  # type: ignore[method-assign]
         put_error_under(prompt)
         return prompt
 
@@ -269,9 +272,17 @@ class Terminal:
             if expanded is not None:
                 self._place(expanded)
 
-        text = await self._prompt.prompt_async(
-            default=expanded.text if expanded is not None else "", pre_run=begin, handle_sigint=False
+        default = expanded.text if expanded is not None else ""
+        prompt = asyncio.ensure_future(
+            self._prompt.prompt_async(default=default, pre_run=begin, handle_sigint=False)
         )
+        try:
+            text = await asyncio.shield(prompt)
+        except asyncio.CancelledError:
+            self._editing.stop()
+            prompt.cancel()
+            await asyncio.wait((prompt,))
+            raise
         self._tell_of_history()
         items = self.read(text)
         if not items:
