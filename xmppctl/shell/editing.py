@@ -94,7 +94,8 @@ async def _wait(process: asyncio.subprocess.Process) -> int:
             with suppress(ProcessLookupError):
                 process.terminate()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(process.wait(), _END_SECONDS)
+                    async with asyncio.timeout(_END_SECONDS):
+                        await process.wait()
                 if process.returncode is None:
                     process.kill()
 
