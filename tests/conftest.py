@@ -18,7 +18,7 @@ if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
 
 @pytest.fixture(autouse=True)
 def private_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Point HOME and the XDG directories at an empty directory and drop every XMPPCTL_ variable."""
+    """Point HOME and the XDG directories at an empty directory; drop what else would change what programs do."""
     home = tmp_path_factory.mktemp("home", numbered=True)
     for name in [name for name in os.environ if name.startswith("XMPPCTL_")]:
         monkeypatch.delenv(name)
@@ -31,4 +31,8 @@ def private_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     ):
         monkeypatch.setenv(f"XDG_{variable}_HOME", str(home / place))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    # Nor does it matter what terminal the tests are started in, or that there is none.
+    monkeypatch.setenv("TERM", "xterm-256color")
+    for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "EDITOR", "VISUAL", "INPUTRC"):
+        monkeypatch.delenv(name, raising=False)
     return home
