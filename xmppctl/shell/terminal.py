@@ -271,6 +271,8 @@ class Terminal:
         def begin() -> None:
             if expanded is not None:
                 self._place(expanded)
+            if self._leaving.is_set():  # it was time to before there was a prompt to end
+                self._end()
 
         default = expanded.text if expanded is not None else ""
         prompt = asyncio.ensure_future(
