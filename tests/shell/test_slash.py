@@ -9,6 +9,7 @@ import pytest
 from tests.shell.play import PERSON, SCRIPT, Commands, Stage, answering, perform
 from xmppctl.errors import BadFilter, DeadlineExceeded, ExpectationFailed, UsageError
 from xmppctl.shell import slash
+from xmppctl.shell.core import Manner
 from xmppctl.shell.reader import Slash, read
 from xmppctl.shell.slash import OWN, Leave
 
@@ -151,6 +152,16 @@ def test_expected_of_a_request(answer: str, text: str, told: str | None) -> None
             assert bool(stage.shell.traffic.refused) is (answer is REFUSED)
 
     perform(main, answering(p1=answer), manner=SCRIPT)
+
+
+@pytest.mark.parametrize("manner", [PERSON, SCRIPT])
+def test_a_person_is_told_that_it_was_as_expected(manner: Manner) -> None:
+    async def main(stage: Stage) -> None:
+        await stage.type(f"{PING}\n/expect type:result")
+        told = [note for note in stage.house.notes if note.startswith("as expected: iq result")]
+        assert len(told) == (manner is PERSON)
+
+    perform(main, answering(p1=PONG), manner=manner)
 
 
 def test_expected_of_what_comes_next() -> None:

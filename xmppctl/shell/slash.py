@@ -186,6 +186,8 @@ async def _expect(shell: Shell, words: Sequence[str], _: Slash) -> None:
             hint="see /help filters for what the terms mean",
         )
     shell.forgive(came)
+    if not shell.manner.in_order:
+        shell.house.note(f"as expected: {_told(came)}")
 
 
 def _told(frame: Frame) -> str:
