@@ -61,7 +61,7 @@ APPLICATION: Final[Mapping[str, Explanation]] = {
         "The other side does not understand this session-info.",
         "Go on without it.",
     ),
-    # XEP-0191 section 3.2
+    # XEP-0191 section 3.3
     "{urn:xmpp:blocking:errors}blocked": (
         "You have blocked the one you are writing to.",
         "Unblock the address first.",
