@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import NamedTuple
@@ -28,7 +29,6 @@ FORM = "jabber:x:data"
 MAM = "urn:xmpp:mam:2"
 STREAMS = "urn:ietf:params:xml:ns:xmpp-streams"
 SASL_NS = "urn:ietf:params:xml:ns:xmpp-sasl"
-NAMES_OF_MECHANISMS = {"SCRAM-SHA-512", "SCRAM-SHA-512-PLUS", "ANONYMOUS"}
 #: Namespaces of the examples that no specification gives elements to, or an obsolete one (XEP-0136).
 FOREIGN = {"urn:xmpp:archive"}
 #: Namespaces each of whose elements has a meaning; the elements that an explanation of errors has are told there.
@@ -47,6 +47,8 @@ WHOLE = [
     *(f"urn:xmpp:{name}" for name in ("jingle:1", "jingle-message:0", "jingle:apps:file-transfer:5")),
     *(f"urn:xmpp:{name}" for name in ("http:upload:0", "omemo:2", "bookmarks:1", "message-retract:1")),
     *(f"urn:xmpp:{name}" for name in ("message-moderate:1", "fallback:0", "reactions:0", "reply:0", "bob")),
+    *(f"urn:xmpp:{name}" for name in ("styling:0", "stream-limits:0", "jingle:apps:rtp:errors:1")),
+    f"{PROTOCOL}/xdata-validate",
     *("eu.siacs.conversations.axolotl", "http://www.w3.org/2005/Atom", "http://www.w3.org/1999/xhtml"),
 ]
 
@@ -140,7 +142,7 @@ def test_every_attribute_value_and_text_of_the_table_is_in_the_vocabulary() -> N
                 assert {value, booleans.get(value)} & defined, line
         elif value:
             defined = {one for name in names(line) for one in vocabulary.texts(namespace, name)}
-            assert value in defined | NAMES_OF_MECHANISMS, line
+            assert value in defined, line
 
 
 def test_every_meaning_is_short_and_plain() -> None:
@@ -151,6 +153,15 @@ def test_every_meaning_is_short_and_plain() -> None:
         assert "  " not in line.meaning
         assert line.meaning == line.meaning.strip().rstrip(".")
         assert line.meaning or not line.attribute, line
+
+
+def test_a_section_is_written_in_one_way() -> None:
+    number = r"\d+(\.\d+)*"
+    place = re.compile(rf"{number}(, {number})*|(XEP-\d{{4}}|RFC \d{{4}})( section {number})?")
+    ends = [line.meaning.rpartition(" (")[2].rstrip(")") for line in LINES if line.meaning.endswith(")")]
+    sections = [end for end in ends if re.search(r"\d", end)]
+    assert len(sections) > 300
+    assert [section for section in sections if not place.fullmatch(section)] == []
 
 
 @pytest.mark.parametrize("namespace", WHOLE)
@@ -238,6 +249,10 @@ def test_what_the_specifications_write_has_a_meaning(example: str) -> None:
         ("urn:xmpp:reply:0", "reply", "earlier message"),
         ("http://www.w3.org/2005/Atom", "updated", "(4.2.15)"),
         ("http://www.w3.org/2005/Atom", "generator", "(4.2.4)"),
+        ("urn:xmpp:styling:0", "unstyled", "no markup"),
+        ("urn:xmpp:stream-limits:0", "max-bytes", "bytes"),
+        ("urn:xmpp:sasl:2", "task", "second factor"),
+        ("urn:xmpp:jingle:apps:rtp:errors:1", "crypto-required", "encrypted"),
         (NS_COMPONENT, "handshake", "secret"),
     ],
 )
@@ -307,6 +322,10 @@ def test_the_place_of_an_element_counts(part: Part, words: str) -> None:
         ("urn:xmpp:receipts", "received", "id", "m1", "arrived"),
         ("http://www.w3.org/2005/Atom", "link", "rel", "self", "this very feed"),
         ("http://www.w3.org/2005/Atom", "content", "type", "xhtml", "XHTML"),
+        (PUBSUB_NS, "subscription", "subscription", "unconfigured", "may get nothing"),
+        (EVENT, "subscription", "subscription", "unconfigured", "may get nothing"),
+        (OWNER, "subscription", "subscription", "unconfigured", "may get nothing"),
+        ("http://www.w3.org/2005/Atom", "link", "rel", "replies", "comments"),
         (NS_STREAM, "stream", "version", "1.0", "version of XMPP"),
     ],
 )

@@ -22,6 +22,10 @@ STANZAS = "urn:ietf:params:xml:ns:xmpp-stanzas"
 ATOM = "http://www.w3.org/2005/Atom"
 MAM = "urn:xmpp:mam:2"
 XML = "{http://www.w3.org/XML/1998/namespace}"
+MECHANISMS = (
+    "ANONYMOUS EXTERNAL PLAIN SCRAM-SHA-1 SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-256-PLUS"
+    " SCRAM-SHA-512 SCRAM-SHA-512-PLUS"
+)
 #: An element that holds nothing that is known: what may be called so is then asked of the whole table.
 NOWHERE = [("urn:example:nowhere", "x", {})]
 #: Namespaces of the examples that no specification gives elements to, or an obsolete one (XEP-0136).
@@ -150,6 +154,13 @@ def test_at_the_start_stand_stanzas_then_nonzas() -> None:
         ([(ATOM, "feed", {})], "title", "generator icon logo rights contributor entry", "published summary"),
         ([(ATOM, "source", {})], "id title", "subtitle generator icon logo rights contributor", "entry"),
         ([stanza("iq", type="set"), (JINGLE, "jingle", {})], "content reason", "ringing checksum", "query"),
+        ([(JINGLE, "reason", {})], "alternative-session", "text file-too-large crypto-required", "tie-break"),
+        ([stanza("message")], "body", "unstyled", "crypto-required"),
+        ([(FORM, "field", {})], "desc required", "media validate", "field"),
+        ([("http://jabber.org/protocol/xdata-validate", "validate", {})], "basic open", "list-range", "text"),
+        ([("urn:xmpp:sasl:2", "continue", {})], "additional-data tasks", "text", "task"),
+        ([(ATOM, "entry", {})], "title", "geoloc", "entry"),
+        ([("http://etherx.jabber.org/streams", "features", {})], "", "limits bind starttls", "unstyled"),
         (
             [stanza("message"), ("urn:xmpp:forward:0", "forwarded", {})],
             "delay message presence iq",
@@ -243,6 +254,15 @@ def test_attributes(namespace: str, name: str, attributes: str) -> None:
         (JINGLE, "content", "senders", "both initiator none responder"),
         ("urn:xmpp:reference:0", "reference", "type", "data mention"),
         ("urn:xmpp:sfs:0", "file-sharing", "disposition", "attachment inline"),
+        (ATOM, "link", "rel", "alternate enclosure related replies self start via"),
+        (
+            "urn:xmpp:hashes:2",
+            "hash",
+            "algo",
+            "blake2b-256 blake2b-512 id-blake2b256 id-blake2b512 sha-1 sha-256 sha-512 sha3-256 sha3-512",
+        ),
+        ("urn:xmpp:sasl:2", "authenticate", "mechanism", MECHANISMS),
+        ("urn:ietf:params:xml:ns:xmpp-sasl", "auth", "mechanism", MECHANISMS),
         (CLIENT, "message", "to", ""),
         (CLIENT, "message", "no-such-attribute", ""),
         ("urn:example:nowhere", "x", "y", ""),
@@ -280,6 +300,7 @@ def test_kinds_of_values(namespace: str, name: str, attribute: str, kind: str) -
         (CLIENT, "show", "away chat dnd xa", ""),
         ("http://jabber.org/features/compress", "method", "lzw zlib", ""),
         ("urn:xmpp:mam:2", "jid", "", "jid"),
+        ("urn:xmpp:sasl:2", "mechanism", MECHANISMS, ""),
         (CLIENT, "body", "", ""),
         ("urn:example:nowhere", "x", "", ""),
     ],
@@ -298,6 +319,27 @@ def test_the_features_that_a_pubsub_service_may_lack() -> None:
     found = vocabulary.values(f"{PUBSUB}#errors", "unsupported", "feature")
     assert {"config-node-max", "multi-items", "retrieve-default-sub"} < set(found)
     assert len(found) == len(set(found))
+
+
+def test_what_says_why_a_jingle_session_ends_is_no_condition_of_a_stanza_error() -> None:
+    found = vocabulary.children([stanza("iq", type="error"), (CLIENT, "error", {})])
+    jingle = {element.name for element in found if element.namespace.startswith("urn:xmpp:jingle:")}
+    assert jingle == {"out-of-order", "tie-break", "unknown-session", "unsupported-info"}
+
+
+def test_the_types_of_an_identity() -> None:
+    found = vocabulary.values(INFO, "identity", "type")
+    assert {"pc", "phone", "im", "pep", "leaf", "collection", "text", "irc", "bytestreams"} < set(found)
+    assert found == sorted(set(found))
+
+
+def test_no_value_is_offered_twice() -> None:
+    for namespace, found in table().items():
+        for name in found:
+            attributes = vocabulary.attributes(namespace, name)
+            offered = [vocabulary.values(namespace, name, attribute) for attribute in attributes]
+            for values in (*offered, vocabulary.texts(namespace, name)):
+                assert len(values) == len(set(values)), (namespace, name, values)
 
 
 def test_every_condition_of_a_stanza_error() -> None:
