@@ -104,7 +104,7 @@ STANZA: Final[Mapping[str, Explanation]] = {
     ),
 }
 
-#: XEP-0060 section 16.2 (pubsub#errors): what the error says beyond its condition.
+#: XEP-0060 section 17.2 (pubsub#errors): what the error says beyond its condition.
 PUBSUB: Final[Mapping[str, Explanation]] = {
     "closed-node": ("The node lets in only whom its owner named.", "Ask its owner to add you."),
     "configuration-required": ("The node must be configured first.", "Send its configuration form."),
