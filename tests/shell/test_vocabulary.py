@@ -329,7 +329,7 @@ def test_what_says_why_a_jingle_session_ends_is_no_condition_of_a_stanza_error()
 
 def test_the_types_of_an_identity() -> None:
     found = vocabulary.values(INFO, "identity", "type")
-    assert {"pc", "phone", "im", "pep", "leaf", "collection", "text", "irc", "bytestreams"} < set(found)
+    assert {"pc", "phone", "im", "pep", "leaf", "collection", "text", "irc", "push"} < set(found)
     assert found == sorted(set(found))
 
 
