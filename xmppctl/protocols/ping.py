@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 async def ping(session: Session, to: str, timeout: float | None = None) -> tuple[float, bool]:
     """Ping `to`; return the round-trip time in seconds, and whether it knows pings.
 
-    An error that only the entity itself can have sent is an answer all the same (section 4.3): that it does not
-    know the feature, or that the own server does not serve it. Raises StanzaRefused for every other error,
+    An error that only the entity itself can have sent is an answer all the same (sections 4.2 and 4.4): that it does
+    not know the feature, or that the own server does not serve it. Raises StanzaRefused for every other error,
     DeadlineExceeded after `timeout` seconds or the session's deadline.
     """
     began = monotonic()
