@@ -34,6 +34,13 @@ def test_the_specific_condition_goes_before_the_context() -> None:
     assert "waited too long" in told[0]
 
 
+def test_an_archive_that_does_not_know_a_field_of_the_form() -> None:
+    refused = StanzaCondition("feature-not-implemented")
+    meaning, advice = explain(refused, payloads=["urn:xmpp:mam:2 query"])
+    assert "field" in meaning
+    assert "form" in advice
+
+
 def test_a_payload_without_a_meaning_of_its_own_changes_nothing() -> None:
     condition = StanzaCondition("conflict")
     assert explain(condition, payloads=["urn:xmpp:ping ping"]) == explain(condition) == STANZA["conflict"]

@@ -144,6 +144,10 @@ _ARCHIVE: Final[Mapping[str, Explanation]] = {
         "Ask without `after` or `before`; the message may have expired.",
     ),
     "forbidden": ("This archive is not yours to read.", "Ask its owner, or join the room first."),
+    "feature-not-implemented": (
+        "The archive cannot be searched by a field of the form.",
+        "Ask it for its form (an empty query of type get), which has the fields that it knows.",
+    ),
 }
 
 _MUC: Final = "http://jabber.org/protocol/muc"
