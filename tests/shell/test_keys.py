@@ -81,7 +81,8 @@ def press(
             async def type_all() -> None:
                 for key in keys.split("~~"):
                     pipe.send_text(key)
-                    await asyncio.sleep(0.01)
+                    for _ in range(20):  # turns of the loop, not time: a busy machine has few in any time
+                        await asyncio.sleep(0.001)
                 pipe.send_text(LOOK)
 
             typing = asyncio.ensure_future(type_all())
