@@ -108,7 +108,7 @@ class Follower:
         try:
             await client.result(call, f"unsubscribing from {name} at {service}")
         except StanzaRefused as refused:
-            # Sections 6.2.3.3 and 6.2.3.4: somebody else has ended it, or the node is gone.
+            # Sections 6.2.3.2 and 6.2.3.4: somebody else has ended it, or the node is gone.
             if refused.reason.condition not in ("unexpected-request", "item-not-found"):
                 raise
         self.subscribed = None
