@@ -256,7 +256,9 @@ def test_no_follow_subscribes_tells_and_leaves(run_cli):
     assert [frame for frame in ran.sent if frame.kind == "presence"] == []
 
 
-@pytest.mark.parametrize(("state", "told"), [("pending", "approve"), ("unconfigured", "options")])
+@pytest.mark.parametrize(
+    ("state", "told"), [("pending", "approve"), ("unconfigured", "options may have to be set")]
+)
 def test_a_subscription_that_brings_nothing_yet_is_told(run_cli, state, told):
     service = Service(state=state)
     ran = subscribe(run_cli, service)

@@ -147,9 +147,8 @@ def _told(subscribed: Subscribed, wish: _Wish) -> str:
     if subscribed.state == "pending":
         return f"subscription to {where} is pending: an owner of the node has to approve it"
     if subscribed.state == "unconfigured":
-        return (
-            f"subscription to {where} is unconfigured: the service wants its options set before events come"
-        )
+        # Only where its answer says <required/> must they be (XEP-0060 section 6.1.5).
+        return f"subscription to {where} is unconfigured: its options may have to be set before events come"
     return f"subscribed to {where}" + ("" if subscribed.made else " (as before)")
 
 
