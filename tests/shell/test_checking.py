@@ -17,7 +17,7 @@ from xmppctl.shell.reader import read
     [
         ("<a>", "the end is missing", 3),
         ("<a>\n</b>", "line 2, column 1: </b> does not close <a>, which was opened in line 1", 4),
-        ("<a/>\n/jobs 'x", "/jobs 'x: no closing quotation (a quote is closed with the sign", 2),
+        ("<a/>\n/jobs 'x", "/jobs: no closing quotation (a quote is closed with the sign", 2),
         ("/\x1b[2J", "there is no command /", 2),
     ],
 )

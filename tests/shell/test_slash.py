@@ -66,6 +66,19 @@ def test_what_is_wrong_is_seen_before_it_runs(text: str, says: str, hint: str) -
     perform(main, commands=Commands(ping=lambda rest, opened: 0))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["/t muc-join r@c nick password='pl4nted", "/send-raw --hex pl4nted", "/save \"pl4nted"],
+)
+def test_words_that_cannot_be_read_are_not_quoted(text: str) -> None:
+    async def main(stage: Stage) -> None:
+        with pytest.raises(UsageError) as caught:
+            slash.check(stage.shell, command(text))
+        assert "pl4nted" not in f"{caught.value.message} {caught.value.hint}"
+
+    perform(main)
+
+
 def test_a_bad_filter_is_seen_before_it_runs() -> None:
     async def main(stage: Stage) -> None:
         for text in ("/filter nonsense:1", "/wait nonsense:1", "/expect 5 nonsense:1"):

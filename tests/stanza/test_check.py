@@ -53,9 +53,9 @@ def test_frames_are_in_the_context_of_a_client_stream() -> None:
         ),
         ("</iq>", 1, 1, "</iq> closes nothing", ""),
         ("<iq/>\n</iq>", 2, 1, "</iq> closes nothing", ""),
-        ("<a/> hello <b/>", 1, 6, "text between stanzas: hello", "<body/>"),
-        ("hello", 1, 1, "text between stanzas: hello", "<body/>"),
-        ("<a/>\n é", 2, 2, "text between stanzas: é", ""),
+        ("<a/> hello <b/>", 1, 6, "text between stanzas", "<body/>"),
+        ("hello", 1, 1, "text between stanzas", "<body/>"),
+        ("<a/>\n é", 2, 2, "text between stanzas", ""),
         ("<a>&nbsp;</a>", 1, 4, "&nbsp; is not defined", "&amp;"),
         ("<a b='&nbsp;'/>", 1, 7, "&nbsp; is not defined", "&amp;"),
         ("<a>fish & chips</a>", 1, 9, "not well-formed at '&'", "&amp;"),
@@ -95,6 +95,24 @@ def test_mistakes_are_told_with_their_place(text: str, line: int, column: int, s
     assert (error.line, error.column) == (line, column)
     assert error.message.startswith(f"stanza.xml, line {line}, column {column}: ")
     assert error.code == 8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<auth>AAAA</auth>pl4nted",
+        "pl4nted",
+        "<password>x&pl4nted;</password>",
+        "<password>x&pl4nted</password>",
+        "<a b='x&pl4nted;'/>",
+        "<password>x</y<pl4nted</password>",
+    ],
+)
+def test_what_is_wrong_is_not_quoted(text: str) -> None:
+    """It may be a piece of a secret: a password with a plain & or < in it, a SASL payload on a line of its own."""
+    with pytest.raises(MalformedInput) as caught:
+        split_input(text)
+    assert "pl4nted" not in f"{caught.value.message} {caught.value.hint}"
 
 
 @pytest.mark.parametrize(

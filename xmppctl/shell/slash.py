@@ -84,7 +84,7 @@ def split(item: Slash) -> list[str]:
         return shlex.split(item.rest)
     except ValueError as error:
         raise UsageError(
-            f"{item.text}: {str(error).lower()}", hint="a quote is closed with the sign that opened it"
+            f"/{item.name}: {str(error).lower()}", hint="a quote is closed with the sign that opened it"
         ) from None
 
 
@@ -220,7 +220,7 @@ def _hex(text: str) -> bytes:
     try:
         return bytes.fromhex(text)
     except ValueError:
-        raise UsageError(f"{text.strip()!r} is no hex", hint="two digits a byte, as in 3c 2f 3e") from None
+        raise UsageError("what follows --hex is no hex", hint="two digits a byte, as in 3c 2f 3e") from None
 
 
 async def _connect(shell: Shell, _: Sequence[str], __: Slash) -> None:
