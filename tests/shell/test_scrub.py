@@ -55,6 +55,8 @@ LINES = [
     "# the password is SECRET",
     "<presence/>\n/account password SECRET\n<iq/>",
     "<presence/> /account password SECRET",
+    "/send-raw <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>SECRET",
+    "/raw \"<query xmlns='jabber:iq:register'><password>SECRET</password></query>\"",
     "token=SECRET",
 ]
 #: What is put around a stanza.
@@ -95,6 +97,15 @@ def test_no_secret_of_another_line_is_kept(line: str) -> None:
     kept = scrub(line.replace("SECRET", PLANTED).lstrip())
     assert kept is None or ("pl4nted" not in kept and kept.startswith(line.lstrip()[:6]))
     assert hides(line.replace("SECRET", PLANTED), PLANTED)
+
+
+@pytest.mark.parametrize("stanza", SECRETS.values(), ids=SECRETS)
+def test_bytes_that_hold_a_secret_are_not_kept(stanza: str) -> None:
+    sent = stanza.replace("SECRET", PLANTED).encode()
+    for hexed in (sent.hex(), sent.hex(" ").upper(), sent[1:].hex(), sent.hex()[:-1]):
+        kept = scrub(f"<presence/>\n/send-raw --hex {hexed}\n<presence/>")
+        assert kept is None or hexed[20:40] not in kept
+    assert scrub("/send-raw --hex 3c 69 71 2f 3e") == "/send-raw --hex 3c 69 71 2f 3e"
 
 
 def test_around_a_secret_everything_stays() -> None:

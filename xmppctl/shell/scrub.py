@@ -38,6 +38,7 @@ _ASSIGNED: Final = re.compile(
 )
 #: Where a slash command or a comment begins in a line, and what a secret follows there.
 _COMMAND: Final = re.compile(rb"(?:\A|>)[ \t]*[/#]")
+_HEX: Final = re.compile(rb"(?mi)^[ \t]*/send-raw[ \t]+--hex([ \t0-9a-f]*)")
 _OPTION: Final = re.compile(rb"(?i)(?:%s)(?:-(?:file|command))?[ \t]*[=:]?[ \t]*" % _WORDS)
 
 
@@ -56,7 +57,7 @@ def scrub(text: str) -> str | None:
     data = redact(Frame(data)).raw
     if shape.whole:  # in other text there is nothing suspicious, and much of it could cost much
         # One after the other: what a line hides would otherwise depend on what was hidden in it before.
-        for find in (_unread, _elements, _assigned, _lines):
+        for find in (_unread, _elements, _assigned, _lines, _bytes):
             data = replaced(data, find(data))
     return data.decode("utf-8", "surrogatepass")
 
@@ -112,6 +113,14 @@ def _elements(data: bytes) -> Iterator[Edit]:
 def _assigned(data: bytes) -> Iterator[Edit]:
     for found in _ASSIGNED.finditer(data):
         yield from _hidden(data, *found.span(found.lastindex or 0))
+
+
+def _bytes(data: bytes) -> Iterator[Edit]:
+    for found in _HEX.finditer(data):
+        digits = re.sub(rb"[ \t]", b"", found.group(1)).decode()
+        sent = bytes.fromhex(digits[: len(digits) // 2 * 2])
+        if _SUSPICIOUS.search(sent) or redact(Frame(sent)).raw != sent:
+            yield from _hidden(data, *found.span(1))
 
 
 def _lines(data: bytes) -> Iterator[Edit]:
