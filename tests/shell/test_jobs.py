@@ -309,6 +309,22 @@ def test_one_that_comes_to_the_stream_after_the_end_is_told_so(recwarn: pytest.W
     assert not recwarn.list
 
 
+def test_what_is_told_of_it_holds_no_secret() -> None:
+    def fails(rest: str, opened: Any) -> int:
+        raise RuntimeError("no")
+
+    async def main(stage: Stage) -> None:
+        await stage.type("/follow <password>pl4nted</password>\n/follow '<auth>pl4nted\n/jobs")
+        await stage.until(lambda: all(job.guest for job in stage.shell.jobs.running.values()))
+        await stage.type("/stop 1 2\n/fail password=pl4nted")
+        await stage.until(lambda: len(stage.house.notes) == 2 and stage.house.told)
+        assert "/follow <password[redacted:" in stage.house.said[0]
+        assert "[job 2]" in stage.house.said[0]
+        assert "pl4nted" not in f"{stage.house.said} {stage.house.notes} {stage.house.told[0].message}"
+
+    perform(main, commands=Commands(follow=on_stream(following, None), fail=fails))
+
+
 def test_too_many_are_refused() -> None:
     async def main(stage: Stage) -> None:
         for _ in range(jobs_module.MAX_JOBS):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from xmppctl.errors import Interrupted, UsageError
 from xmppctl.session.deadline import Deadline
 from xmppctl.session.guest import Guest
+from xmppctl.shell.scrub import scrub
 
 if TYPE_CHECKING:
     from xmppctl.session.base import Session
@@ -67,7 +68,7 @@ class OpenSession(Protocol):
 
 
 class Job:
-    """One command. `follows`: it goes on until it is stopped. `code` is its exit code, once it has one.
+    """One command; `text` is its line, without its secrets. `follows`: it goes on until it is stopped. `code` is its exit code, once it has one.
 
     `alone`: nobody waits for its end, or raises what failed.
     """
@@ -168,7 +169,7 @@ class Jobs:
         if len(self.running) >= MAX_JOBS:
             raise UsageError(f"{MAX_JOBS} commands run already", hint="/jobs lists them, /stop N ends one")
         self._count += 1
-        job = Job(self._count, f"/{name} {rest}".rstrip())
+        job = Job(self._count, scrub(f"/{name} {rest}".rstrip()) or f"/{name}")
         self.running[job.number] = job
         threading.Thread(
             target=self._run, args=(job, name, rest), daemon=True, name=f"job {job.number}"
