@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.examples import EXAMPLES, ODD, UNLAWFUL
@@ -408,7 +408,6 @@ def test_nothing_odd_raises(name: str) -> None:
         max_size=12,
     ).map("".join)
 )  # fmt: skip
-@settings(deadline=None)
 def test_nothing_that_is_typed_raises(text: str) -> None:
     never_raises(text)
 

@@ -221,7 +221,7 @@ def test_indentation_keeps_tabs_of_the_tag() -> None:
 
 
 @given(st.text(alphabet="<>/ab:='\" \n&;!-[]?#\t", max_size=40))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_every_place_can_be_told(text: str) -> None:
     found = place(text)
     if found.where in ("name", "closing", "attribute", "value", "command", "argument", "text"):

@@ -287,7 +287,7 @@ TYPED = st.one_of(st.lists(PIECES, max_size=25).map("".join), st.text(max_size=6
 
 @given(TYPED)
 @example("<a\n<b\n'\n")
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_whatever_is_typed_is_tokens(text: str) -> None:
     lines, state = scanned(text)
     for line, tokens in zip(text.split("\n"), lines, strict=True):
@@ -306,7 +306,7 @@ CONTENT = st.sampled_from(_CONTENT.split("~"))
 
 
 @given(st.lists(CONTENT, max_size=6).map("".join))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 def test_what_has_nothing_marked_can_be_sent_and_nothing_else(content: str) -> None:
     text = f"<a>{content}</a>"
     try:

@@ -68,7 +68,7 @@ def test_what_is_wrong_is_seen_before_it_runs(text: str, says: str, hint: str) -
 
 @pytest.mark.parametrize(
     "text",
-    ["/t muc-join r@c nick password='pl4nted", "/send-raw --hex pl4nted", "/save \"pl4nted"],
+    ["/t muc-join r@c nick password='pl4nted", "/send-raw --hex pl4nted", '/save "pl4nted'],
 )
 def test_words_that_cannot_be_read_are_not_quoted(text: str) -> None:
     async def main(stage: Stage) -> None:

@@ -68,9 +68,10 @@ class OpenSession(Protocol):
 
 
 class Job:
-    """One command; `text` is its line, without its secrets. `follows`: it goes on until it is stopped. `code` is its exit code, once it has one.
+    """One command; `text` is its line, without its secrets.
 
-    `alone`: nobody waits for its end, or raises what failed.
+    `follows`: it goes on until it is stopped. `code` is its exit code, once it has one. `alone`: nobody waits for its
+    end, or raises what failed.
     """
 
     def __init__(self, number: int, text: str) -> None:
