@@ -279,6 +279,7 @@ def test_that_it_was_stopped_is_the_shells_to_tell(shell: Shell) -> None:
     ("line", "code", "says"),
     [
         ("send juliet@capulet.example hi", 0, "/send juliet@capulet.example hi: done"),
+        ("send juliet@capulet.example password=pl4nted", 0, "done"),
         ("send nobody@", 2, "nobody@"),
         ("ping", 0, ""),
     ],
@@ -291,3 +292,4 @@ def test_a_person_is_told_that_it_is_done_where_it_says_nothing_itself(
         assert shell.run(line, pinged) == code
         assert (": done" in shell.errors) == (to_person and says.endswith("done"))
         assert says in shell.errors or not to_person
+        assert "pl4nted" not in shell.errors

@@ -61,7 +61,9 @@ class Slashes:
             inside = _Inside(self._app, self._settings, open_session, nothing, colored=self._colored)
             code = run_inside(_words(name, rest), inside)
         if self._to_person and code == 0 and not inside.has_spoken:
-            self._app.note(f"/{name} {rest}".rstrip() + ": done")
+            from xmppctl.shell.scrub import scrub
+
+            self._app.note((scrub(f"/{name} {rest}".rstrip()) or f"/{name}") + ": done")
         return code
 
     def complete(self, line: str) -> list[tuple[str, str]]:
