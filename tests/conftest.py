@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from hypothesis import HealthCheck, settings
 # A busy machine is no fault of what is tested.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+from xmppctl.interrupts import MAIN
 
 # A run that a script started in the background ignores Ctrl-C, one under nohup hangups, and so would each program
 # that a test starts. A handler is not inherited: we go on, and they have the default.
@@ -41,3 +44,12 @@ def private_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
     for name in ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "EDITOR", "VISUAL", "INPUTRC"):
         monkeypatch.delenv(name, raising=False)
     return home
+
+
+@pytest.fixture(autouse=True)
+def no_stream_left() -> Iterator[None]:
+    """Fail a test that leaves a stream open: signals would wait for it in all tests after it."""
+    before = MAIN.streams
+    yield
+    left, MAIN.streams = MAIN.streams - before, before
+    assert left == 0, f"{left} streams are not closed"

@@ -85,19 +85,17 @@ def test_a_signal_is_the_loop_s_while_it_runs(when: str) -> None:
         MAIN.streams += 1
         MAIN.deliver(Terminated("terminated"))
         MAIN.streams -= 1
-    before = MAIN.streams  # other tests may have left some open
     assert run_loop(body) == "terminated"
-    assert (MAIN.streams, MAIN.listener, MAIN.take()) == (before, None, None)
+    assert (MAIN.streams, MAIN.listener, MAIN.take()) == (0, None, None)
 
 
 def test_what_a_loop_s_coroutine_raises_comes_out() -> None:
     async def body(_: Ends) -> None:
         raise SecretError("wrong")
 
-    before = MAIN.streams
     with pytest.raises(SecretError):
         run_loop(body)
-    assert (MAIN.streams, MAIN.listener) == (before, None)
+    assert (MAIN.streams, MAIN.listener) == (0, None)
 
 
 def test_what_blocks_is_done_in_a_thread() -> None:
