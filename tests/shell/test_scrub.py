@@ -30,6 +30,8 @@ SECRETS = {
     "<field var='muc#roomconfig_roomsecret' type='text-private'><value>SECRET</value></field></x></iq>",
     "misspelt namespace": "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sals' mechanism='PLAIN'>SECRET</auth>",
     "no namespace": "<query><Password a='>'>SECRET</Password></query>",
+    "upload": "<slot xmlns='urn:xmpp:http:upload:0'><put url='u'><header name='Cookie'>SECRET</header></put></slot>",
+    "upload, misspelt": "<slot xmlns='urn:xmpp:upload'><put><header name='Authorization'>SECRET</header></put></slot>",
     "comment": "<!-- <auth a='1'>SECRET</auth> --><iq/>",
     "torn in a comment": "<!-- <password a='1 >SECRET --><iq/>",
     "form in a comment": "<!--<x xmlns='jabber:x:data'><field type='text-private'><value>SECRET</value></field></x>-->",
@@ -58,6 +60,7 @@ LINES = [
     "/send-raw <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>SECRET",
     "/raw \"<query xmlns='jabber:iq:register'><password>SECRET</password></query>\"",
     "token=SECRET",
+    "/send a@b xmpp:b?register;preauth=SECRET",
 ]
 #: What is put around a stanza.
 AROUND = [

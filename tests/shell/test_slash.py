@@ -46,6 +46,7 @@ def command(text: str) -> Slash:
         ("/resend ٣", "no number", "[3]"),
         ("/stop -1", "no number", "/jobs"),
         ("/stop 99999999999", "no number", "/jobs"),
+        ("/sasl PLAIN secret", "only the mechanism", "never typed"),
         ("/send-raw", "nothing to send", "/send-raw"),
         ("/send-raw --hex", "nothing to send", "/send-raw"),
         ("/send-raw --hex 3", "no hex", "two digits"),

@@ -18,18 +18,18 @@ from xmppctl.stanza.spans import MARKED, Edit, marker, replaced
 from xmppctl.stanza.splitter import MAX_DEPTH, TAG
 
 _HEAD: Final = f"<w{declarations(CLIENT_CONTEXT)}>".encode()
-_WORDS: Final = rb"passwords?|passwd|passphrases?|passcode|pwd|secret|credentials?|token"
+_WORDS: Final = rb"passwords?|passwd|passphrases?|passcode|pwd|secret|credentials?|token|preauth"
 #: In text that is no XML, what a secret could be near. SASL and registration are known by their namespaces, too.
 _SUSPICIOUS: Final = re.compile(
-    rb"(?i)%s|\bauth\b|\bresponse\b|initial-response|handshake|digest|text-private"
+    rb"(?i)%s|\bauth\b|\bresponse\b|initial-response|handshake|digest|text-private|authorization|cookie"
     rb"|xmpp-sasl|xmpp:sasl|scram-upgrade|jabber:iq:auth|jabber:iq:register" % _WORDS
 )
 #: What is no markup to a parser, but may have been meant as it.
 _UNREAD: Final = re.compile(rb"(?s)<!--(.*?)-->|<!\[CDATA\[(.*?)\]\]>")
 #: Elements whose content is a secret whatever their namespace: it may be misspelt.
 _ELEMENT: Final = re.compile(
-    rb"(?i)<((?:[^\s<>/='\":]{1,64}:)?(?:auth|response|initial-response|handshake|digest|%s))(?=[\s/>])"
-    % _WORDS
+    rb"(?i)<((?:[^\s<>/='\":]{1,64}:)?(?:auth|response|initial-response|handshake|digest|%s"
+    rb"|header(?=[^<>]{1,200}\b(?:authorization|cookie)\b)))(?=[\s/>])" % _WORDS
 )
 #: As an attribute, in words or in JSON. A value without a quote at its end reaches to the end of the text.
 _ASSIGNED: Final = re.compile(

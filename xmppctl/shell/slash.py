@@ -235,6 +235,13 @@ async def _sasl(shell: Shell, words: Sequence[str], _: Slash) -> None:
     await shell.line.authenticate(words[0] if words else "SCRAM-SHA-256")
 
 
+def _check_sasl(words: Sequence[str]) -> None:
+    if len(words) > 1:
+        raise UsageError(
+            "only the mechanism can be said", hint="the password is the account's, and is never typed here"
+        )
+
+
 async def _jobs(shell: Shell, _: Sequence[str], __: Slash) -> None:
     running = list(shell.jobs.running.values())
     if not running:
@@ -313,7 +320,10 @@ OWN: Final[Mapping[str, Own]] = {
     ),
     "tls": Own("", "By hand: begin TLS, whether or not the server has agreed to it.", _tls),
     "sasl": Own(
-        "[MECHANISM]", "By hand: authenticate with the account's password (SCRAM-SHA-256, PLAIN ...).", _sasl
+        "[MECHANISM]",
+        "By hand: authenticate with the account's password (SCRAM-SHA-256, PLAIN ...).",
+        _sasl,
+        _check_sasl,
     ),
     "jobs": Own("", "List the commands that run.", _jobs),
     "stop": Own("[N...]", "End a command that runs (the newest).", _stop, _check_numbers),
