@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from xmppctl.interrupts import MAIN
+
 # A busy machine is no fault of what is tested.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
-
-from xmppctl.interrupts import MAIN
 
 # A run that a script started in the background ignores Ctrl-C, one under nohup hangups, and so would each program
 # that a test starts. A handler is not inherited: we go on, and they have the default.

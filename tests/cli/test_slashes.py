@@ -6,6 +6,7 @@ import asyncio
 import io
 import os
 from collections.abc import Callable, Coroutine
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from xmppctl.cli.registry import COMMANDS
 from xmppctl.cli.slashes import Slashes
 from xmppctl.config.settings import Settings
 from xmppctl.errors import ConnectionLost, ExitCode, Interrupted, UsageError
+from xmppctl.output.recorder import Recorder
 from xmppctl.session import run as run_module
 from xmppctl.session.memory import MemorySession
+from xmppctl.stanza.frame import Frame
 
 JID = "romeo@montague.example"
 
@@ -93,6 +96,9 @@ class Opener:
 
     def ending(self, main: Any, *, follows: bool) -> Any:
         return main
+
+    def pause(self, seconds: float) -> None:
+        raise Interrupted("stopped")
 
 
 @pytest.fixture
@@ -293,3 +299,14 @@ def test_a_person_is_told_that_it_is_done_where_it_says_nothing_itself(
         assert (": done" in shell.errors) == (to_person and says.endswith("done"))
         assert says in shell.errors or not to_person
         assert "pl4nted" not in shell.errors
+
+
+def test_what_needs_no_session_is_ended_where_it_lets_time_pass(shell: Shell, tmp_path: Path) -> None:
+    recording = tmp_path / "recording"
+    with closing(Recorder(str(recording))) as recorder:
+        for time in (1.0, 1000.0):
+            recorder.write(
+                Frame(b"<presence/>", names=("jabber:client presence",), direction="in", time=time)
+            )
+    for line in ("daemon logs --follow", f"replay {recording} --speed 1"):
+        assert shell.run(line) == ExitCode.INTERRUPTED

@@ -221,6 +221,28 @@ def test_one_that_was_stopped_before_it_came_to_the_stream_does_nothing_there() 
     perform(main, commands=Commands(late=command))
 
 
+@pytest.mark.parametrize("manner", [PERSON, SCRIPT])
+def test_one_that_needs_no_session_can_be_stopped(manner: Any) -> None:
+    """In a script it goes on by itself, too."""
+
+    def command(rest: str, opened: Any) -> int:
+        try:
+            while True:
+                opened.pause(0.01)
+        except Interrupted as error:
+            return int(error.code)
+
+    async def main(stage: Stage) -> None:
+        await stage.type("/logs")
+        job = stage.shell.jobs.running[1]
+        await stage.until(lambda: job.settled)
+        await stage.type("/stop")
+        await job.done.wait()
+        assert job.code == Interrupted("").code and "ends when" not in f"{stage.house.notes}"
+
+    perform(main, manner=manner, commands=Commands(logs=command))
+
+
 @pytest.mark.parametrize("how", ["stop", "signal", "both", "twice"])
 def test_what_it_has_set_up_is_undone(how: str) -> None:
     """As `pubsub subscribe` does it; also where a signal ends the shell, and though it is told twice."""

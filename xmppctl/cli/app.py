@@ -329,6 +329,12 @@ class App:
 
         return both
 
+    def pause(self, seconds: float) -> None:
+        """Let time pass, for a command that has no session. Raises what ends the command."""
+        from time import sleep
+
+        sleep(seconds)
+
     def close(self) -> None:
         """Finish what is open. Raises OutputClosed, OutputFailed."""
         if self._renderer is not None:

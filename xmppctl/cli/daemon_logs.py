@@ -31,15 +31,13 @@ def show(app: App, count: int, *, follow: bool) -> None:
 
 
 def _follow(app: App, tail: Tail) -> None:
-    from time import sleep
-
     from xmppctl.session.deadline import Deadline
 
     deadline = Deadline(app.timeout(follow=True))
     while not deadline.passed:
         for line in tail.new():
             _print(app, line)
-        sleep(_POLL_SECONDS)
+        app.pause(_POLL_SECONDS)
 
 
 def _print(app: App, line: str) -> None:

@@ -154,6 +154,10 @@ class _Inside(App):
         if not isinstance(error, Interrupted):
             super().tell(error)
 
+    def pause(self, seconds: float) -> None:
+        """Let time pass, until the shell ends the command."""
+        self._open.pause(seconds)
+
     def _asks_for_its_own(self) -> bool:
         return any(self.options.get(name) is not None for name in _OWN)
 

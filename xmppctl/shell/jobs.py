@@ -66,6 +66,9 @@ class OpenSession(Protocol):
     ) -> Callable[[Session], Coroutine[Any, Any, T]]:
         """`main` for a session that the command opens by itself, in an event loop of its thread: the shell ends it."""
 
+    def pause(self, seconds: float) -> None:
+        """Let time pass, for a command that has no session. Raises Interrupted when the job is stopped."""
+
 
 class Job:
     """One command; `text` is its line, without its secrets.
@@ -86,6 +89,9 @@ class Job:
         #: What ends it where its session is none of the shell's.
         self.own_end: Callable[[Exception], object] | None = None
         self.stopped = False
+        #: Whether it waits where it hears of `halt`, which says that it is stopped.
+        self.pauses = False
+        self.halt = threading.Event()
         self.done = asyncio.Event()
 
     @property
@@ -95,18 +101,19 @@ class Job:
 
     @property
     def settled(self) -> bool:
-        """Whether its session is open, and nothing that it asked for is without an answer, as far as can be seen."""
-        return self.own_end is not None or (self.guest is not None and self.guest.settled)
+        """Whether it has all that it asked for, as far as can be seen: its session too, where it needs one."""
+        return self.pauses or self.own_end is not None or (self.guest is not None and self.guest.settled)
 
     def stop(self) -> bool:
         """End it as Ctrl-C would; whether it could be told."""
         self.stopped = True
+        self.halt.set()
         if self.guest is not None:
             self.guest.fail(Interrupted("stopped"))
         elif self.own_end is not None:
             self.own_end(Interrupted("stopped"))
         else:
-            return False
+            return self.pauses
         return True
 
 
@@ -145,6 +152,12 @@ class _Opener:
             return await main(session)
 
         return body
+
+    def pause(self, seconds: float) -> None:
+        """In the job's thread, which `stop` wakes."""
+        self._job.pauses = self._job.follows = True
+        if self._job.halt.wait(seconds):
+            raise Interrupted("stopped")
 
 
 class Jobs:

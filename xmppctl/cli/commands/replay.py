@@ -43,7 +43,7 @@ def command(app: App, /, file: str, speed: float | None, to: str | None, **wishe
         _refuse_with_capture(app, view, speed)
         _capture(app, file, view)
         return
-    _show(app, _in_time(recorded(file), speed), view)
+    _show(app, _in_time(app, recorded(file), speed), view)
 
 
 def _show(app: App, items: Iterator[Frame | Event], wishes: Wishes) -> None:
@@ -54,14 +54,12 @@ def _show(app: App, items: Iterator[Frame | Event], wishes: Wishes) -> None:
     judge_end(viewing.view, why)
 
 
-def _in_time(items: Iterator[Frame | Event], speed: float | None) -> Iterator[Frame | Event]:
+def _in_time(app: App, items: Iterator[Frame | Event], speed: float | None) -> Iterator[Frame | Event]:
     if speed is None:
         return items
-    from time import sleep
-
     from xmppctl.protocols.replay import paced
 
-    return paced(items, speed, sleep)
+    return paced(items, speed, app.pause)
 
 
 def _refuse_with_capture(app: App, wishes: Wishes, speed: float | None) -> None:
