@@ -184,6 +184,13 @@ def test_unchecked_lines_go_as_they_are(play: Callable[..., Ran]) -> None:
     assert sent == ["<message to='a@b'/>", "<presence/>"]
 
 
+@pytest.mark.parametrize("form", ["xml", "jsonl", "text"])
+def test_what_tells_of_the_shell_is_there_with_every_output(play: Callable[..., Ran], form: str) -> None:
+    ran = play("/explain <presence/>\n", "-o", form)
+    assert ran.code == ExitCode.OK, ran.stderr
+    assert "RFC 6121" in (ran.stderr if form == "xml" else ran.stdout)
+
+
 def test_a_password_is_not_asked_for_while_the_line_editor_has_the_terminal() -> None:
     asked: list[str] = []
 

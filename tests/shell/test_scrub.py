@@ -59,6 +59,7 @@ LINES = [
     "<presence/> /account password SECRET",
     "/send-raw <auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>SECRET",
     "/raw \"<query xmlns='jabber:iq:register'><password>SECRET</password></query>\"",
+    "/sasl PLAIN SECRET",
     "token=SECRET",
     "/send a@b xmpp:b?register;preauth=SECRET",
 ]

@@ -54,8 +54,11 @@ class House:
         self.templates = _templates(app)
 
     def say(self, text: str) -> None:
-        """A result."""
-        self._renderer.record({"text": text}, text)
+        """A result; it has no form in XML."""
+        if self._app.output == "xml":
+            self._app.note(text)
+        else:
+            self._renderer.record({"text": text}, text)
 
     def note(self, text: str) -> None:
         """Something to know."""

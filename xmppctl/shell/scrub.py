@@ -39,7 +39,9 @@ _ASSIGNED: Final = re.compile(
 #: Where a slash command or a comment begins in a line, and what a secret follows there.
 _COMMAND: Final = re.compile(rb"(?:\A|>)[ \t]*[/#]")
 _HEX: Final = re.compile(rb"(?mi)^[ \t]*/send-raw[ \t]+--hex([ \t0-9a-f]*)")
-_OPTION: Final = re.compile(rb"(?i)(?:%s)(?:-(?:file|command))?[ \t]*[=:]?[ \t]*" % _WORDS)
+_OPTION: Final = re.compile(
+    rb"(?i)(?:(?:%s)(?:-(?:file|command))?[ \t]*[=:]?[ \t]*|(?<=/)sasl[ \t]+\S+[ \t]+)" % _WORDS
+)
 
 
 def scrub(text: str) -> str | None:
