@@ -186,6 +186,7 @@ class Server:
         self._failures: list[BaseException] = []
         self._peers: list[Peer] = []
         self._threads: list[threading.Thread] = []
+        self._beginning = threading.Lock()
         if path is None:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             self._listener = socket.create_server((host, 0), family=family, backlog=20)
@@ -228,7 +229,9 @@ class Server:
 
     def finish(self, seconds: float = PATIENCE) -> None:
         """Wait until the scripts that are being played have come to their end."""
-        for thread in self._threads:
+        with self._beginning:
+            threads = tuple(self._threads)
+        for thread in threads:
             thread.join(seconds)
 
     def _stop(self) -> None:
@@ -254,8 +257,9 @@ class Server:
             peer = Peer(self, sock)
             self._peers.append(peer)
             thread = threading.Thread(target=self._play, args=(script, peer), daemon=True)
-            thread.start()
-            self._threads.append(thread)  # only what has started can be joined
+            with self._beginning:  # only what has started can be joined, and what has started must be
+                thread.start()
+                self._threads.append(thread)
 
     def _play(self, script: Script, peer: Peer) -> None:
         try:

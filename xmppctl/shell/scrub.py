@@ -22,7 +22,7 @@ _WORDS: Final = rb"passwords?|passwd|passphrases?|passcode|pwd|secret|credential
 #: In text that is no XML, what a secret could be near. SASL and registration are known by their namespaces, too.
 _SUSPICIOUS: Final = re.compile(
     rb"(?i)%s|\bauth\b|\bresponse\b|initial-response|handshake|digest|text-private|authorization|cookie"
-    rb"|xmpp-sasl|xmpp:sasl|scram-upgrade|jabber:iq:auth|jabber:iq:register" % _WORDS
+    rb"|xmpp-sasl|xmpp:sasl|scram-upgrade|jabber:iq:auth|jabber:iq:register|/sasl[ \t]+\S+[ \t]+\S" % _WORDS
 )
 #: What is no markup to a parser, but may have been meant as it.
 _UNREAD: Final = re.compile(rb"(?s)<!--(.*?)-->|<!\[CDATA\[(.*?)\]\]>")
